@@ -1,0 +1,63 @@
+"""What the fold hands to calculators: the news of a market since the last time, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.tape import NO_ASK, NO_BID, Ints
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Order flow only (nothing flagged REPLAYED or NOT_FLOW), in arrival order. All int64, shape (n,)."""
+
+    t: Ints  # the market's clock at the trade (running maximum of exchange time), ns
+    px: Ints  # ticks
+    qty: Ints  # lots, > 0
+    side: Ints  # taker: +1, -1, 0 unknown
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Best bid and offer after every book message. Shape (n,); int64 unless said."""
+
+    t: Ints  # clock, ns
+    bid: Ints  # ticks; NO_BID when the side is empty (size 0)
+    bid_qty: Ints  # lots
+    ask: Ints  # ticks; NO_ASK when the side is empty
+    ask_qty: Ints
+    valid: Bools  # False: crossed, locked or not trusted; neither a value nor a reference
+    epoch: Ints  # +1 at every snapshot or loss; no difference is taken across epochs
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One cut of the tape at message boundaries. `start` <= every t <= `end`."""
+
+    trades: Trades
+    quotes: Quotes
+    #: Per tap of L levels: (lots on the first L bid levels, on the first L ask levels), aligned to `quotes`.
+    sums: Mapping[int, tuple[Ints, Ints]]
+    day_volumes: tuple[tuple[int, int], ...]  # (clock, lots) of the venue's 24 h volume
+    start: int  # clock before the batch
+    end: int  # clock after it
+
+
+_NONE = np.empty(0, np.int64)
+NO_TRADES = Trades(_NONE, _NONE, _NONE, _NONE)
+NO_QUOTES = Quotes(_NONE, _NONE, _NONE, _NONE, _NONE, np.empty(0, np.bool_), _NONE)
+
+__all__ = ["NO_ASK", "NO_BID", "NO_QUOTES", "NO_TRADES", "Batch", "Bools", "Floats", "Quotes", "Trades"]

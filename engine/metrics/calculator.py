@@ -1,0 +1,37 @@
+"""The two shapes a metric's implementation can have."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from engine.metrics.batch import Batch, Floats
+from engine.tape import Ints
+
+#: A calculator's complete carried state: plain ints, floats, strings, None, lists, dicts and numpy arrays.
+State = dict[str, Any]
+
+
+class Calculator(Protocol):
+    """A metric (or several that share state, as `fields`) over trades and quotes.
+
+    The market calls, for every batch: `update(batch)`, then `sample(field, times)` for the grid
+    instants that have just become complete, then `advance(t)`. Results never depend on where the
+    tape was cut. A sample at time t is the state after all rows with clock <= t; windows of length
+    W are (t - W, t].
+    """
+
+    def update(self, batch: Batch) -> None:
+        """Take the news in. Times of instants not yet sampled may lie before the end of the batch."""
+
+    def sample(self, field: str, times: Ints) -> Floats:
+        """Values at `times` (ascending ns, shape (n,)), float64, NaN = unknown. `times` are never before
+        the last `advance`, and never after the clock unless only time has passed. Must not change state."""
+
+    def advance(self, t: int) -> None:
+        """No instant before `t` will be sampled any more: forget what no window ending at or after `t` needs."""
+
+    def state(self) -> State:
+        """Everything carried, so that `restore(state())` of a fresh calculator goes on bit-identically."""
+
+    def restore(self, state: State) -> None:
+        """Take over a state; raises ValueError when it is of another version or shape."""

@@ -1,0 +1,100 @@
+"""How a metric describes itself: name, arguments, unit, meaning, warm-up, and how to build it.
+
+Every module of `engine/metrics` that computes something ends with a tuple `SPECS`; the registry
+collects them, and `stream --list`, alerts, help and docs read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.instrument import Instrument
+from engine.metrics.calculator import Calculator
+from engine.tape import Ints
+
+
+class BookReader(Protocol):
+    """The order book as a metric may read it. Prices in ticks, sizes in lots, levels best first."""
+
+    @property
+    def valid(self) -> bool:
+        """False: empty by loss of sync, not yet there, crossed or locked. Then nothing may be computed."""
+
+    @property
+    def best_bid(self) -> int:
+        """Ticks; NO_BID when there is no bid."""
+
+    @property
+    def best_ask(self) -> int:
+        """Ticks; NO_ASK when there is no ask."""
+
+    @property
+    def bid_qty(self) -> int:
+        """Lots at the best bid, 0 without one."""
+
+    @property
+    def ask_qty(self) -> int:
+        """Lots at the best ask, 0 without one."""
+
+    @property
+    def known_low(self) -> int | None:
+        """Below this price the bids are unknown (the snapshot did not reach further); None: no horizon."""
+
+    @property
+    def known_high(self) -> int | None:
+        """Above this price the asks are unknown; None: no horizon."""
+
+    def levels(self, side: int, count: int | None = None, until: int | None = None) -> tuple[Ints, Ints]:
+        """(prices, sizes) of the non-empty levels of a side (+1 bids, -1 asks), best first: at most `count`
+        of them, none beyond the price `until` (inclusive: bids >= until, asks <= until). int64, fresh arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a metric may know besides the tape."""
+
+    instrument: Instrument
+    day_lots: int | None = None  # average daily volume given by the user (lots); the tape may tell it too
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A metric with its arguments, ready to be built for a market.
+
+    Either `field` of the calculator that `make` builds (metrics with an equal `share` key of one market share
+    one calculator), or `probe`, a function of the book alone, evaluated at the instants that are asked for.
+    """
+
+    share: Hashable = None
+    make: Callable[[Context], Calculator] | None = None
+    field: str = ""
+    probe: Callable[[BookReader, Context], float | None] | None = None
+    taps: tuple[int, ...] = ()  # level counts whose sums `Batch.sums` must carry
+    needs_book: bool = False
+    needs_trades: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One argument of a metric. `kind` decides how its text is read (see names.py)."""
+
+    name: str  # as shown: W, L, V, n, side, X, N, k
+    kind: str  # "window" (ns) | "anchored" (ns or 'session' or 'start') | "levels_or_bps" | "bps" | "levels"
+    #            | "size" (float, or 'adv/50') | "count" | "side" | "notional" | "factor"
+    default: str | None = None  # text of the default; None: must be given
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric name."""
+
+    name: str
+    params: tuple[Param, ...]
+    unit: str  # "base", "quote", "bps", "price", "ratio", "count", "s", "1/s", ...
+    meaning: str  # one line
+    warmup: str  # one line: from when on there is a value, and what it covers
+    bind: Callable[..., Bound]  # called with the parsed arguments, in the order of `params`
+    group: str  # heading in lists: prices, flow, ofi, book, toxicity, cost, profile

@@ -1,0 +1,193 @@
+"""Immutable pictures of a market, made by the engine at the rate a front end asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRequest:
+    """What a front end wants to see of one market; the same request may be repeated at every frame."""
+
+    ladder_rows: int = 40
+    ladder_top: int | None = None  # price of the top row in ticks (a multiple of group); None: centred on the mid
+    group: int = 1  # ticks a ladder row holds together
+    tape_rows: int = 100
+    tape_min: int = 0  # only trades of at least so many lots
+    series_step: int = 1_000_000_000  # ns a chart column stands for
+    series_columns: int = 120
+    metrics: tuple[str, ...] = ()  # metric keys as a user would type them
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """Trust of one channel. `state` is a Trust name: LIVE, WARMING, RESYNC, STALE, SILENT, CROSSED, UNVERIFIABLE, NONE."""
+
+    state: str
+    reason: str  # empty, or why, in words
+    since: int  # ns, on the market's clock
+    percent: int  # of WARMING
+    last: int | None  # exchange time of the last message of this channel, ns
+
+
+@dataclass(frozen=True, slots=True)
+class LadderRow:
+    """One price (or `group` ticks: bids rounded down into it, asks rounded up). Sizes in lots."""
+
+    px: int  # ticks
+    bid: int
+    ask: int
+    sold: int  # session volume of taker sells at this price
+    bought: int
+
+
+@dataclass(frozen=True, slots=True)
+class LadderView:
+    """Rows from the highest price down. Empty when the book is not valid (`ok` False)."""
+
+    ok: bool
+    group: int
+    rows: tuple[LadderRow, ...]
+    best_bid: int | None  # ticks, ungrouped
+    best_ask: int | None
+    bid_qty: int
+    ask_qty: int
+    known_low: int | None  # below this price (ticks) the book's depth is unknown; None: no horizon
+    known_high: int | None
+    poc: int | None = None  # ticks, session point of control
+    levels_bid: int = 0  # number of non-empty levels
+    levels_ask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """One print of the tape, newest first in `MarketView.tape`."""
+
+    t: int  # exchange time, ns
+    px: int
+    qty: int
+    side: int
+    flags: int  # engine.tape.Flag
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """Chart columns, oldest first, on an absolute grid; None where nothing is known yet."""
+
+    step: int  # ns
+    start: int  # ns, left edge of the first column
+    price: tuple[float | None, ...]  # last trade at the column's end
+    high: tuple[float | None, ...]  # of the price inside the column
+    low: tuple[float | None, ...]
+    cvd: tuple[float | None, ...]  # session CVD at the column's end, in the instrument's unit
+    cvd_high: tuple[float | None, ...]
+    cvd_low: tuple[float | None, ...]
+    buy: tuple[float, ...]  # taker volume inside the column
+    sell: tuple[float, ...]
+    hole: tuple[bool, ...]  # trades are known to be missing inside the column
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One alert rule on one market: its text and where its state machine stands."""
+
+    rule: str  # name
+    when: str
+    state: str  # warming, inactive, pending, firing, clearing
+    value: float | None
+    level: float
+    since: int | None  # ns: when the present state began
+    fires: int
+    suppressed: int
+    toxicity: bool  # it watches a VPIN metric
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """A rule fired or resolved."""
+
+    kind: str  # "fired" or "resolved"
+    rule: str
+    market: str
+    when: str
+    t: int  # event time it is stamped with: exactly t0 + for, ns
+    detected: int  # clock when it was found out
+    t0: int  # first instant the condition held
+    value: float | None
+    level: float
+    severity: str
+    delivered: bool  # False: suppressed by the cooldown
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """Everything a screen draws of one market, at one instant of its clock."""
+
+    instrument: Instrument
+    t: int  # the market's clock, ns (0: nothing came yet)
+    recv: int  # receive time of the newest row, ns
+    latency_ms: float | None  # receive minus exchange time of recent messages (median); negative = clock skew
+    book: ChannelView
+    trades: ChannelView
+    ladder: LadderView
+    tape: tuple[TradeView, ...]
+    series: SeriesView
+    metrics: Mapping[str, float | None]  # by the keys of the request
+    rules: tuple[RuleView, ...]
+    events: int  # rows so far
+    holes: int  # trades known to be missing (a hole of unknown size counts 1)
+    skipped: int  # rows refused as unreadable or off the grid
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSummary:
+    """One cell of the markets strip."""
+
+    market: str
+    simulated: bool
+    book: ChannelView
+    trades: ChannelView
+    last: float | None
+    digits: int
+    delta: float | None  # delta(60s)
+    vpin: float | None  # the first preset VPIN that has a value
+    firing: int  # rules now firing
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message for the user from a source or the engine."""
+
+    at: int  # wall time, ns
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """What is common to all markets."""
+
+    markets: tuple[MarketSummary, ...]
+    alerts: tuple[AlertEvent, ...]  # newest first, at most 200
+    unseen: int  # fired and not acknowledged
+    notices: tuple[Notice, ...]  # newest first, at most 50
+    events_per_s: float
+    lag_ms: float  # how late the engine's own loop runs
+    playing: PlayView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayView:
+    """Position of a replay."""
+
+    start: int | None  # ns
+    end: int | None  # ns, None while unknown
+    t: int | None
+    speed: float  # 0: as fast as it goes
+    paused: bool
+    done: bool
