@@ -1,0 +1,142 @@
+"""The order book of a market without a fixed tick: prices are far apart on a very fine grid.
+
+A dictionary per side; the best price is kept, everything else is sorted when read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.feed import Levels
+from engine.instrument import Instrument, OffGridError
+from engine.tape import NO_ASK, NO_BID, Ints
+
+
+class SparseBook:
+    """Same behaviour as `engine.book.TickBook`, for any distance between prices."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.loaded = False
+        self.trusted = True
+        self.known_low: int | None = None
+        self.known_high: int | None = None
+        self._bids: dict[int, float] = {}
+        self._asks: dict[int, float] = {}
+        self.best_bid = NO_BID
+        self.best_ask = NO_ASK
+        self._inverse_lot = float(1 / instrument.lot)
+
+    # ---- writing
+
+    def clear(self) -> None:
+        """Forget everything; not valid until the next snapshot."""
+        self.loaded = False
+        self.known_low = self.known_high = None
+        self._bids.clear()
+        self._asks.clear()
+        self.best_bid, self.best_ask = NO_BID, NO_ASK
+
+    def replace(self, bids: Levels, asks: Levels) -> None:
+        """A snapshot from text levels. Raises OffGridError with the book cleared."""
+        ticks = self.instrument.ticks
+        try:
+            self.replace_ticks(
+                [ticks(px) for px, _ in bids],
+                [size for _, size in bids],
+                [ticks(px) for px, _ in asks],
+                [size for _, size in asks],
+            )
+        except OffGridError:
+            self.clear()
+            raise
+
+    def replace_ticks(self, bid_px: list[int], bid_size: list[float], ask_px: list[int], ask_size: list[float]) -> None:
+        """A snapshot from ticks and wire sizes."""
+        self.clear()
+        self._bids.update((px, size) for px, size in zip(bid_px, bid_size, strict=True) if size)
+        self._asks.update((px, size) for px, size in zip(ask_px, ask_size, strict=True) if size)
+        self.best_bid = max(self._bids, default=NO_BID)
+        self.best_ask = min(self._asks, default=NO_ASK)
+        self.known_low = min(bid_px, default=None)
+        self.known_high = max(ask_px, default=None)
+        self.loaded = True
+
+    def update(self, bids: Levels, asks: Levels) -> None:
+        """Absolute sizes of changed levels from text. Raises OffGridError: the caller must then clear."""
+        ticks = self.instrument.ticks
+        self.update_ticks(
+            [1] * len(bids) + [-1] * len(asks),
+            [ticks(px) for px, _ in bids] + [ticks(px) for px, _ in asks],
+            [size for _, size in bids] + [size for _, size in asks],
+        )
+
+    def update_ticks(self, sides: list[int], prices: list[int], sizes: list[float]) -> None:
+        """Absolute wire sizes of changed levels, from ticks."""
+        for sign, px, size in zip(sides, prices, sizes, strict=True):
+            levels = self._bids if sign > 0 else self._asks
+            if size:
+                levels[px] = size
+            else:
+                levels.pop(px, None)
+            if sign > 0:
+                if size and px > self.best_bid:
+                    self.best_bid = px
+                elif not size and px == self.best_bid:
+                    self.best_bid = max(levels, default=NO_BID)
+            elif size and px < self.best_ask:
+                self.best_ask = px
+            elif not size and px == self.best_ask:
+                self.best_ask = min(levels, default=NO_ASK)
+
+    def recentre(self) -> None:
+        """A dictionary has no window to move."""
+
+    # ---- reading
+
+    @property
+    def crossed(self) -> bool:
+        """Best bid at or above best ask."""
+        return self.best_bid != NO_BID and self.best_ask != NO_ASK and self.best_bid >= self.best_ask
+
+    @property
+    def valid(self) -> bool:
+        """See BookReader."""
+        return self.loaded and self.trusted and not self.crossed
+
+    @property
+    def bid_wire(self) -> float:
+        """Size at the best bid as the venue quotes it; 0 without a bid."""
+        return self._bids.get(self.best_bid, 0.0)
+
+    @property
+    def ask_wire(self) -> float:
+        """Size at the best ask as the venue quotes it; 0 without an ask."""
+        return self._asks.get(self.best_ask, 0.0)
+
+    @property
+    def bid_qty(self) -> int:
+        """Lots at the best bid."""
+        return round(self.bid_wire * self._inverse_lot)
+
+    @property
+    def ask_qty(self) -> int:
+        """Lots at the best ask."""
+        return round(self.ask_wire * self._inverse_lot)
+
+    def levels(self, side: int, count: int | None = None, until: int | None = None) -> tuple[Ints, Ints]:
+        """See BookReader."""
+        held = self._bids if side > 0 else self._asks
+        prices = sorted(held, reverse=side > 0)[:count]
+        if until is not None:
+            prices = [px for px in prices if (px >= until if side > 0 else px <= until)]
+        sizes = np.array([held[px] for px in prices])
+        return np.array(prices, np.int64), np.rint(sizes * self._inverse_lot).astype(np.int64)
+
+    def top_sums(self, count: int) -> tuple[int, int]:
+        """Lots on the first `count` levels of the bids and of the asks."""
+        return int(self.levels(1, count)[1].sum()), int(self.levels(-1, count)[1].sum())
+
+    def size(self, side: int) -> int:
+        """Number of levels of a side."""
+        return len(self._bids if side > 0 else self._asks)
