@@ -1,0 +1,116 @@
+"""What the configuration may say: names, types, limits and defaults.
+
+The TOML names are the field names (`for` of an alert is `hold` here, since `for` is a word of Python). What a
+description says completes the sentence "expected …" in an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Duration = Annotated[
+    str,
+    Meta(pattern=r"^(?:0|\d+(?:\.\d+)?(?:ms|s|m|h|d))$", description='a length of time such as "500ms", "60s" or "4h"'),
+]
+Window = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?=.*[1-9])\d+(?:\.\d+)?(?:ms|s|m|h|d)$",
+        description='a length of time above zero, such as "500ms", "60s" or "4h"',
+    ),
+]
+Name = Annotated[
+    str, Meta(pattern=r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,63})$", description="a name of 1 to 64 characters")
+]
+Text = Annotated[str, Meta(min_length=1, description="a text that is not empty")]
+HttpUrl = Annotated[
+    str, Meta(pattern=r"^https?://[^\s/]+\S*$", description="an address that starts with https:// or http://")
+]
+WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^\s/]+\S*$", description="an address that starts with wss:// or ws://")]
+Url = Annotated[
+    str,
+    Meta(pattern=r"^(?:https?|wss?)://[^\s/]+\S*$", description="an address that starts with https:// or wss://"),
+]
+Severity = Literal["info", "warning", "critical"]
+
+
+class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far back the panels look."""
+
+    flow: Window = "60s"  # delta, trade imbalance, speed of the tape
+    ofi: Window = "10s"  # order-flow imbalance
+    chart: Window = "1s"  # what one column of a chart stands for
+
+
+class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the screen is filled."""
+
+    beside: Name = "cvd"  # the panel next to the ladder on a small screen
+    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+
+
+class Tape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The list of trades."""
+
+    minimum: Annotated[float, Meta(ge=0, le=1e15, description="a size of 0 or more, in the base currency")] = 0.0
+
+
+class Simulator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The built-in market."""
+
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")] = 1
+    markets: Annotated[tuple[Text, ...], Meta(min_length=1, description="at least one symbol")] = (
+        "BTC/USDT",
+        "ETH/USDT",
+    )
+
+
+class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where and what to ask of one exchange. Unset: what its connector knows.
+
+    `rest` and `ws` stand for every part of the exchange; `endpoints` for one by its name in the connector
+    ("usdm_rest"), and goes before them.
+    """
+
+    rest: HttpUrl | None = None
+    ws: WsUrl | None = None
+    endpoints: dict[str, Url] = field(default_factory=dict)
+    channels: tuple[Name, ...] | None = None
+
+
+class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule. Its expressions are checked by whoever knows the metrics."""
+
+    name: Name
+    when: Text
+    on: Text = "*"
+    hold: Duration = field(name="for", default="0")
+    rearm: Text | None = None
+    cooldown: Duration = "0"
+    severity: Severity = "warning"
+    message: str = ""
+    enabled: bool = True
+
+
+class Sinks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where alerts go besides the screen."""
+
+    bell: bool = True
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    markets: tuple[Text, ...] = ()
+    theme: Name = "okabe-dark"
+    fps: Annotated[float, Meta(ge=0.5, le=60, description="a number from 0.5 to 60")] = 10.0
+    windows: Windows = Windows()
+    layout: Layout = Layout()
+    tape: Tape = Tape()
+    keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
+    venues: dict[str, Venue] = field(default_factory=dict)
+    simulator: Simulator = Simulator()
+    alerts: tuple[Alert, ...] = ()
+    sinks: Sinks = Sinks()
