@@ -63,6 +63,9 @@ class Engine(Protocol):
     def notice(self, source: str, text: str) -> None:
         """Something the user should read: what, where, what to do. Shown on screen, on stderr headless."""
 
+    def restart(self, market: str) -> None:
+        """The market's tape begins anew: forget it. Its sink is no longer valid, `open` gives a fresh one."""
+
     async def drained(self) -> None:
         """Returns once everything pushed so far is folded; call it often (after each chunk or socket read burst)."""
 
@@ -73,6 +76,10 @@ class Feed(Protocol):
     @property
     def name(self) -> str:
         """Short name for messages: `binance`, `sim`, a file name."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it may be started again after a crash; a recording would repeat what was already told."""
 
     @property
     def markets(self) -> Sequence[str]:

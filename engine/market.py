@@ -1,0 +1,408 @@
+"""The fold: one market's tape in, its book, calculators and samples out.
+
+Pure: the same rows give the same state bit for bit, however they are cut into calls, and whether
+they come as rows or as messages. No clock but the tape's, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+
+from engine.book import TickBook
+from engine.feed import Levels
+from engine.instrument import Instrument, OffGridError
+from engine.metrics.batch import NO_TRADES, Batch, Floats, Trades
+from engine.metrics.calculator import Calculator
+from engine.metrics.names import Metric
+from engine.metrics.profile import Profile
+from engine.metrics.registry import bind
+from engine.metrics.series import Series
+from engine.metrics.spec import Bound, Context
+from engine.news import QuoteNews, TradeColumns, TradeNews
+from engine.sampling import Grid, Sampler
+from engine.sparse_book import SparseBook
+from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
+from engine.trust import TrustLog
+
+#: Exchange times outside 2009-01-01 .. 2100-01-01 are refused: one would stop the clock for good.
+EARLIEST, LATEST = 1_230_768_000_000_000_000, 4_102_444_800_000_000_000
+#: Prints kept for the screen.
+TAPE_LENGTH = 4000
+_NEVER = 1 << 62
+
+
+class Market:
+    """One market: `engine.feed.Sink` for its source, samples and views for everyone else.
+
+    `samplers` read values on grids of event time; `chart` keeps what a screen draws (session profile,
+    chart columns, prints). Metrics may be added while it runs (`ensure`): they know only what comes later.
+    """
+
+    def __init__(
+        self, instrument: Instrument, samplers: Iterable[Sampler] = (), *, chart: bool = False, day_lots: int | None = None
+    ) -> None:
+        self.instrument = instrument
+        self.context = Context(instrument, day_lots)
+        self.order_book: TickBook | SparseBook = TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
+        self.trust = TrustLog()
+        self.t = 0
+        self.recv = 0
+        self.messages = 0
+        self.missing = 0  # trades known to be missing
+        self.refused = 0
+        self.latency: deque[int] = deque(maxlen=256)
+        self.prints: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=TAPE_LENGTH if chart else 0)
+        self.profile: Profile | None = None
+        self.series: Series | None = None
+        self._epoch = 0
+        self._crossed = False
+        self._calculators: dict[Hashable, Calculator] = {}
+        self._bound: dict[str, Bound] = {}
+        self._taps: set[int] = set()
+        self._quotes = QuoteNews((), float(instrument.lot))
+        self._trades = TradeNews()
+        self._day_volumes: list[tuple[int, int]] = []
+        self._folded = 0  # clock at the last fold
+        self._ticks: dict[str, int] = {}
+        self._lot_text: dict[str, int] = {}
+        self._grids: list[Grid] = []
+        self._next_probe = _NEVER
+        if chart:
+            self.profile, self.series = Profile(self.context), Series(self.context)
+            self._calculators["chart profile"], self._calculators["chart series"] = self.profile, self.series
+        for sampler in samplers:
+            self.sample_for(sampler)
+
+    # ---- what is computed
+
+    def ensure(self, metric: Metric) -> Bound:
+        """Compute `metric` from now on (at once a no-op when it already is)."""
+        bound = self._bound.get(metric.canonical)
+        if bound is None:
+            bound = self._bound[metric.canonical] = bind(metric, self.context)
+            if bound.make is not None and bound.share not in self._calculators:
+                self._calculators[bound.share] = bound.make(self.context)
+            if not self._taps.issuperset(bound.taps):
+                self._fold(final=False)
+                self._taps.update(bound.taps)
+                self._quotes = QuoteNews(sorted(self._taps), float(self.instrument.lot))
+        return bound
+
+    def sample_for(self, sampler: Sampler) -> None:
+        """Read values for `sampler` on its grid from the next instant on."""
+        probes = []
+        for metric in sampler.metrics:
+            bound = self.ensure(metric)
+            if bound.probe is not None:
+                probes.append((metric.canonical, lambda probe=bound.probe: probe(self.order_book, self.context)))
+        grid = Grid(sampler, tuple(probes))
+        self._grids.append(grid)
+        if self.t:
+            grid.begin(self.t)
+        self._plan_probe()
+
+    def forget(self, sampler: Sampler) -> None:
+        """Stop reading for `sampler`."""
+        self._grids = [grid for grid in self._grids if grid.sampler is not sampler]
+        self._plan_probe()
+
+    def _plan_probe(self) -> None:
+        waiting = [grid.next_probe for grid in self._grids if grid.probing and grid.next is not None]
+        self._next_probe = min(waiting, default=_NEVER)
+
+    def calculator(self, metric: Metric) -> Calculator | None:
+        """The running calculator behind `metric` (None: it reads the book alone)."""
+        bound = self.ensure(metric)
+        return None if bound.make is None else self._calculators[bound.share]
+
+    def value(self, metric: Metric) -> float | None:
+        """`metric` now; None when unknown."""
+        bound = self.ensure(metric)
+        if bound.probe is not None:
+            return bound.probe(self.order_book, self.context)
+        if not self.t:
+            return None
+        value = float(self._sample(metric, np.array([self.t]))[0])
+        return None if np.isnan(value) else value
+
+    def _sample(self, metric: Metric, times: Ints) -> Floats:
+        bound = self._bound[metric.canonical]
+        return self._calculators[bound.share].sample(bound.field, times)
+
+    # ---- messages (the live carrier)
+
+    def book(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
+        """See Sink.book."""
+        if ts > self.t:
+            self._advance(ts)
+        self.recv = recv
+        self.messages += 1
+        book = self.order_book
+        if not book.loaded:
+            return
+        try:
+            book.update(bids, asks)
+        except OffGridError:
+            self._lose(Trust.RESYNC, Reason.OFF_GRID)
+            raise
+        self._quote()
+
+    def snapshot(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
+        """See Sink.snapshot."""
+        self._heard(recv, ts, Channel.BOOK)
+        self._epoch += 1
+        try:
+            self.order_book.replace(bids, asks)
+        except OffGridError:
+            self._lose(Trust.RESYNC, Reason.OFF_GRID)
+            raise
+        self._quote()
+
+    def trade(self, recv: int, ts: int, trade_id: int, px: str, size: str, side: int, flags: int = 0) -> None:
+        """See Sink.trade."""
+        ticks = self._ticks.get(px)
+        if ticks is None:
+            ticks = self._remember(self._ticks, px, self.instrument.ticks(px))
+        lots = self._lot_text.get(size)
+        if lots is None:
+            lots = self._remember(self._lot_text, size, self.instrument.lots(size))
+        self._heard(recv, ts, Channel.TRADES)
+        if lots:
+            self._trades.add(self.t, ts, ticks, lots, side, flags, trade_id)
+
+    def _remember(self, memory: dict[str, int], text: str, value: int) -> int:
+        if len(memory) > 20_000:
+            memory.clear()
+        memory[text] = value
+        return value
+
+    def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
+        """See Sink.hole."""
+        self._heard(recv, ts, Channel.TRADES)
+        self.missing += max(1, count)
+        if self.series is not None:
+            self.series.hole(self.t)
+
+    def status(
+        self, recv: int, ts: int, channel: Channel, trust: Trust, reason: Reason = Reason.NONE, percent: int = 0
+    ) -> None:
+        """See Sink.status."""
+        self._heard(recv, ts, None)
+        if channel is Channel.BOOK and trust not in (Trust.LIVE, Trust.UNVERIFIABLE):
+            self._lose(trust, reason, percent)
+        else:
+            self.trust.say(self.t, channel, trust, reason, percent)
+            if channel is Channel.BOOK and self.order_book.loaded:
+                self._quote()
+
+    def clock(self, recv: int, ts: int) -> None:
+        """See Sink.clock."""
+        self._heard(recv, ts, None)
+
+    def day_volume(self, recv: int, ts: int, size: str) -> None:
+        """See Sink.day_volume. Raises OffGridError for what is not a number."""
+        lots = self.instrument.lots(size)
+        self._heard(recv, ts, None)
+        self._day_volumes.append((self.t, lots))
+
+    def _heard(self, recv: int, ts: int, channel: Channel | None) -> None:
+        if ts > self.t:
+            self._advance(ts)
+        self.recv = recv
+        self.messages += 1
+        if channel is not None:
+            self.trust.last[channel] = self.t
+            self.latency.append(recv - ts)
+
+    def _advance(self, ts: int) -> None:
+        if ts > LATEST or ts < EARLIEST:
+            self.refused += 1
+            return
+        if not self.t:
+            for grid in self._grids:
+                grid.begin(ts)
+            self._folded = ts
+            self._plan_probe()
+        if ts > self._next_probe:
+            self._catch(ts)
+        self.t = ts
+
+    def _catch(self, until: int) -> None:
+        for grid in self._grids:
+            if grid.probing and grid.next is not None:
+                grid.catch(until)
+        self._plan_probe()
+
+    def _quote(self) -> None:
+        """The book has changed: record the touch."""
+        book, news = self.order_book, self._quotes
+        bid, ask = book.best_bid, book.best_ask
+        crossed = bid >= ask
+        if crossed != self._crossed:
+            self._crossed = crossed
+            self.trust.cross(self.t, crossed)
+        news.t.append(self.t)
+        news.bid.append(bid)
+        news.ask.append(ask)
+        news.bid_wire.append(book.bid_wire)
+        news.ask_wire.append(book.ask_wire)
+        news.valid.append(not crossed and book.loaded and book.trusted)
+        news.epoch.append(self._epoch)
+        for tap, (bids, asks) in news.sums.items():
+            b, a = book.top_sums(tap)
+            bids.append(b)
+            asks.append(a)
+
+    def _lose(self, trust: Trust, reason: Reason, percent: int = 0) -> None:
+        """The book is no longer to be relied on."""
+        self._epoch += 1
+        self.order_book.clear()
+        self.trust.say(self.t, Channel.BOOK, trust, reason, percent)
+        self._quote()
+
+    @property
+    def crossed(self) -> bool:
+        """See Sink.crossed."""
+        return self._crossed
+
+    # ---- rows (the recorded carrier)
+
+    def apply(self, rows: Rows) -> None:
+        """Rows in arrival order, cut at message boundaries. Raises ValueError when they are not."""
+        if not len(rows):
+            return
+        if not rows["flags"][-1] & Flag.LAST:
+            raise ValueError(f"{self.instrument.market}: rows are cut inside a message")
+        self._fold(final=False)
+        ts = rows["ts"]
+        sane = (ts >= EARLIEST) & (ts <= LATEST)
+        if not sane.all():
+            rows = rows[sane]
+            self.refused += int((~sane).sum())
+            if not len(rows):
+                return
+            ts = rows["ts"]
+        clock = np.maximum.accumulate(np.maximum(ts, self.t))
+        kind, flags = rows["kind"], rows["flags"]
+        ends = np.flatnonzero(flags & Flag.LAST)
+        if not self.t:
+            self._advance(int(clock[0]))
+        trade = kind == Kind.TRADE
+        trades = None
+        if trade.any():
+            trades = TradeColumns(*(np.ascontiguousarray(column[trade], np.int64) for column in (
+                clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"]
+            )))
+            self.trust.last[Channel.TRADES] = int(trades.t[-1])
+        if not trade.all():
+            self._book_rows(rows, clock, ends)
+        self._advance(int(clock[-1]))
+        self.recv = int(rows["recv"][-1])
+        self.messages += len(ends)
+        tail = rows[-256:]
+        data = tail[(tail["kind"] == Kind.TRADE) | (tail["kind"] == Kind.LEVEL)]
+        self.latency.extend((data["recv"] - data["ts"]).tolist())
+        self._fold(final=False, trades=trades)
+
+    def _book_rows(self, rows: Rows, clock: Ints, ends: Ints) -> None:
+        """Everything but trades, message by message."""
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        first = rows["kind"][starts]
+        wanted = (first != Kind.TRADE) & (first != Kind.CLOCK)
+        levels = rows["kind"] == Kind.LEVEL
+        position = np.concatenate(([0], np.cumsum(levels))).tolist()  # of a row among the LEVEL rows
+        level_rows = rows[levels]
+        sides, prices = level_rows["side"].tolist(), level_rows["px"].tolist()
+        lot = self.instrument.lot.as_integer_ratio()
+        sizes = (level_rows["qty"] * lot[0] / lot[1]).tolist()
+        book = self.order_book
+        for start, end, what, t in zip(
+            starts[wanted].tolist(), ends[wanted].tolist(), first[wanted].tolist(), clock[ends[wanted]].tolist(), strict=True
+        ):
+            if t > self.t:
+                self._advance(t)
+            if what in (Kind.LEVEL, Kind.SNAPSHOT):
+                i, j = position[start], position[end + 1]
+                self.trust.last[Channel.BOOK] = t
+                if what == Kind.LEVEL:
+                    if book.loaded:
+                        book.update_ticks(sides[i:j], prices[i:j], sizes[i:j])
+                        self._quote()
+                else:
+                    self._epoch += 1
+                    bids = [k for k in range(i, j) if sides[k] > 0]
+                    asks = [k for k in range(i, j) if sides[k] < 0]
+                    book.replace_ticks(*([column[k] for k in side] for side in (bids, asks) for column in (prices, sizes)))
+                    self._quote()
+            else:
+                for k in range(start, end + 1):
+                    self._other_row(rows[k])
+
+    def _other_row(self, r: np.void) -> None:
+        kind, recv, ts = int(r["kind"]), int(r["recv"]), int(r["ts"])
+        before = self.messages
+        if kind == Kind.STATUS:
+            aux = int(r["aux"])
+            self.status(recv, ts, Channel(int(r["channel"])), Trust(aux & 0xFF), Reason(aux >> 8), int(r["qty"]))
+        elif kind == Kind.HOLE:
+            self.hole(recv, ts, int(r["id"]), int(r["qty"]))
+        elif kind == Kind.DAY_VOLUME:
+            self._day_volumes.append((self.t, int(r["qty"])))
+        self.messages = before  # `apply` counts
+
+    # ---- the fold
+
+    def flush(self) -> None:
+        """Fold the messages that came since the last time: calculators, then samples."""
+        self._fold(final=False)
+
+    def finish(self) -> None:
+        """The tape has ended: the instant of its last row is complete too."""
+        self._fold(final=True)
+
+    def _fold(self, final: bool, trades: TradeColumns | None = None) -> None:
+        self.order_book.recentre()
+        if trades is None:
+            trades = self._trades.take()
+        quotes, sums = self._quotes.take()
+        if trades is None and not len(quotes) and not self._day_volumes and self.t == self._folded and not final:
+            return
+        flow: Trades = NO_TRADES
+        if trades is not None:
+            flow = trades.flow()
+            if self.prints.maxlen:
+                n = self.prints.maxlen
+                columns = (trades.ts, trades.px, trades.qty, trades.side, trades.flags, trades.id)
+                self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
+        if self._calculators:
+            batch = Batch(flow, quotes, sums, tuple(self._day_volumes), self._folded, self.t)
+            for calculator in self._calculators.values():
+                calculator.update(batch)
+        self._day_volumes.clear()
+        self._folded = self.t
+        self._deliver(final)
+
+    def _deliver(self, final: bool) -> None:
+        if self._next_probe < self.t + final:
+            self._catch(self.t + final)
+        horizon = self.t
+        for grid in self._grids:
+            times = grid.due(self.t, final)
+            caught = grid.caught()
+
+            def read(metric: Metric, at: Ints, caught: dict[str, Floats] = caught) -> Floats:
+                bound = self._bound[metric.canonical]
+                if bound.probe is not None:
+                    return caught.get(metric.canonical, np.empty(0))
+                return self._sample(metric, at)
+
+            grid.sampler.take(times, self.t, read, self.trust.sample)
+            if grid.next is not None:
+                horizon = min(horizon, grid.next)
+        for calculator in self._calculators.values():
+            calculator.advance(horizon)
+        self.trust.advance(horizon)
+

@@ -1,0 +1,121 @@
+"""Immutable pictures of a market for a screen, made from its state at the rate they are asked for."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.market import Market
+from engine.metrics.names import parse_metric
+from engine.tape import NO_ASK, NO_BID, Channel, Ints
+from engine.view import LadderRow, LadderView, MarketSummary, MarketView, RuleView, SeriesView, TradeView, ViewRequest
+
+#: What the strip shows of a market.
+STRIP_DELTA = "delta(60s)"
+STRIP_VPIN = ("vpin(adv/50,50)", "vpin(adv/500,50)", "vpin(adv/5000,50)")
+
+
+def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...]) -> MarketView:
+    """Everything the request names, as the market stands now (its news must have been folded)."""
+    return MarketView(
+        instrument=market.instrument,
+        t=market.t,
+        recv=market.recv,
+        latency_ms=statistics.median(market.latency) / 1e6 if market.latency else None,
+        book=market.trust.view(Channel.BOOK),
+        trades=market.trust.view(Channel.TRADES),
+        ladder=_ladder(market, request),
+        tape=_tape(market, request),
+        series=_series(market, request),
+        metrics=values(market, request.metrics),
+        rules=rules,
+        events=market.messages,
+        holes=market.missing,
+        skipped=market.refused,
+    )
+
+
+def market_summary(market: Market, firing: int) -> MarketSummary:
+    """One cell of the markets strip."""
+    vpins = (market.value(parse_metric(text)) for text in STRIP_VPIN)
+    return MarketSummary(
+        market=market.instrument.market,
+        simulated=market.instrument.simulated,
+        book=market.trust.view(Channel.BOOK),
+        trades=market.trust.view(Channel.TRADES),
+        last=market.value(parse_metric("last")),
+        digits=market.instrument.price_digits,
+        delta=market.value(parse_metric(STRIP_DELTA)),
+        vpin=next((v for v in vpins if v is not None), None),
+        firing=firing,
+    )
+
+
+def values(market: Market, keys: tuple[str, ...]) -> Mapping[str, float | None]:
+    """Present values of metrics by the texts they were asked with."""
+    return {key: market.value(parse_metric(key)) for key in keys}
+
+
+def _ladder(market: Market, request: ViewRequest) -> LadderView:
+    book, group = market.order_book, max(1, request.group)
+    if not book.valid:
+        return LadderView(False, group, (), None, None, 0, 0, None, None)
+    best_bid = book.best_bid if book.best_bid != NO_BID else None
+    best_ask = book.best_ask if book.best_ask != NO_ASK else None
+    rows = max(1, request.ladder_rows)
+    top = request.ladder_top
+    if top is None:
+        inner = [px for px in (best_bid, best_ask) if px is not None]
+        top = (sum(inner) // len(inner) // group + rows // 2) * group if inner else rows * group
+    top -= top % group
+    prices = top - group * np.arange(rows, dtype=np.int64)
+    bid = _grouped(*book.levels(1, until=int(prices[-1])), prices, group, rounding=-1)
+    ask = _grouped(*book.levels(-1, until=int(prices[0])), prices, group, rounding=1)
+    sold = bought = np.zeros(rows, np.int64)
+    poc = None
+    if market.profile is not None:
+        sold, bought = market.profile.at(prices, group)
+        poc = market.profile.poc()
+    return LadderView(
+        ok=True,
+        group=group,
+        rows=tuple(
+            LadderRow(*row)
+            for row in zip(prices.tolist(), bid.tolist(), ask.tolist(), sold.tolist(), bought.tolist(), strict=True)
+        ),
+        best_bid=best_bid,
+        best_ask=best_ask,
+        bid_qty=book.bid_qty,
+        ask_qty=book.ask_qty,
+        known_low=book.known_low,
+        known_high=book.known_high,
+        poc=poc,
+    )
+
+
+def _grouped(px: Ints, qty: Ints, prices: Ints, group: int, rounding: int) -> Ints:
+    """Lots at each of `prices` (descending, `group` apart): bids round down to a row, asks up, so sides never mix."""
+    row_px = px // group * group if rounding < 0 else -(-px // group) * group
+    index = (prices[0] - row_px) // group
+    inside = (index >= 0) & (index < len(prices))
+    out = np.zeros(len(prices), np.int64)
+    np.add.at(out, index[inside], qty[inside])
+    return out
+
+
+def _tape(market: Market, request: ViewRequest) -> tuple[TradeView, ...]:
+    out: list[TradeView] = []
+    for ts, px, qty, side, flags, trade_id in reversed(market.prints):
+        if qty >= request.tape_min:
+            out.append(TradeView(ts, px, qty, side, flags, trade_id))
+            if len(out) >= request.tape_rows:
+                break
+    return tuple(out)
+
+
+def _series(market: Market, request: ViewRequest) -> SeriesView:
+    if market.series is None:
+        return SeriesView(request.series_step, market.t, (), (), (), (), (), (), (), (), ())
+    return market.series.columns(request.series_step, request.series_columns, market.t)
