@@ -17,7 +17,8 @@ class Calculator(Protocol):
     The market calls, for every batch: `update(batch)`, then `sample(field, times)` for the grid
     instants that have just become complete, then `advance(t)`. Results never depend on where the
     tape was cut. A sample at time t is the state after all rows with clock <= t; windows of length
-    W are (t - W, t].
+    W are (t - W, t]. When the market binds a field it calls `sample(field, no times)` once before the
+    next `update`: from then on the calculator keeps what that field's window needs.
     """
 
     def update(self, batch: Batch) -> None:

@@ -81,8 +81,11 @@ class Param:
     """One argument of a metric. `kind` decides how its text is read (see names.py)."""
 
     name: str  # as shown: W, L, V, n, side, X, N, k
-    kind: str  # "window" (ns) | "anchored" (ns or 'session' or 'start') | "levels_or_bps" | "bps" | "levels"
-    #            | "size" (float, or 'adv/50') | "count" | "side" | "notional" | "factor"
+    #: What the text may be and what the argument becomes (see names.py):
+    #: "window" int ns | "anchored" int ns, or "session", or "start" | "levels" int | "bps" float |
+    #: "levels_or_bps" int = levels, float = bps | "size" float, or "adv/50" as text | "count" int |
+    #: "side" one of "bid", "ask", "buy", "sell" | "notional" float, quote units | "factor" float, may be negative
+    kind: str
     default: str | None = None  # text of the default; None: must be given
     meaning: str = ""
 
@@ -96,5 +99,5 @@ class MetricSpec:
     unit: str  # "base", "quote", "bps", "price", "ratio", "count", "s", "1/s", ...
     meaning: str  # one line
     warmup: str  # one line: from when on there is a value, and what it covers
-    bind: Callable[..., Bound]  # called with the parsed arguments, in the order of `params`
+    bind: Callable[..., Bound]  # gets the parsed arguments in the order of `params`; ValueError: they don't go together
     group: str  # heading in lists: prices, flow, ofi, book, toxicity, cost, profile

@@ -1,0 +1,52 @@
+"""Every metric by its name: what `stream --list`, alerts, help and docs read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from engine.metrics import flow, prices
+from engine.metrics.spec import Bound, Context, MetricSpec
+
+if TYPE_CHECKING:
+    from engine.metrics.names import Metric
+
+
+def _collect(groups: Iterable[tuple[MetricSpec, ...]]) -> Mapping[str, MetricSpec]:
+    specs: dict[str, MetricSpec] = {}
+    for group in groups:
+        for spec in group:
+            if spec.name in specs:
+                raise ValueError(f"two metrics are named {spec.name!r}")
+            specs[spec.name] = spec
+    return MappingProxyType(specs)
+
+
+#: Metrics by name, in the order of lists.
+SPECS: Mapping[str, MetricSpec] = _collect((prices.SPECS, flow.SPECS))
+
+
+def bind(metric: Metric, context: Context) -> Bound:
+    """How to compute a metric for a market; `context` is what the calculators will be made with."""
+    del context  # no metric's shape depends on the market yet: its calculators do, through `make`
+    return metric.spec.bind(*metric.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of the list of metrics."""
+
+    usage: str  # ti(W=60s)
+    unit: str
+    meaning: str
+    warmup: str
+    group: str
+
+
+def listing() -> list[Listed]:
+    """All metrics, one row each, in groups."""
+    from engine.metrics.names import usage  # names needs the specs collected here
+
+    return [Listed(usage(s), s.unit, s.meaning, s.warmup, s.group) for s in SPECS.values()]
