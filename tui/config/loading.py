@@ -74,7 +74,7 @@ def load(
     return LoadedConfig(
         config=Config(**values),
         path=file,
-        exists=text is not None,
+        exists=file.exists(),
         problems=tuple(reader.problems),
         origins=MappingProxyType(reader.origins),
         refused_venues=frozenset(reader.refused_venues),
@@ -96,7 +96,7 @@ def _read(file: Path, named: bool) -> tuple[str | None, Problem | None]:
     try:
         return content.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
-        return "", problem("not UTF-8 text", content.count(b"\n", 0, error.start) + 1)
+        return None, problem("not UTF-8 text", content.count(b"\n", 0, error.start) + 1)
 
 
 def _parse(file: Path, text: str) -> tuple[dict[str, object], dict[tuple[str | int, ...], int], Problem | None]:

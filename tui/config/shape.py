@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import types
 from pathlib import Path
@@ -195,6 +196,14 @@ class Reader:
             else:
                 text += f".{part}" if text else part
         return text
+
+
+def alert_problems(table: dict[str, object]) -> list[str]:
+    """What is wrong with the table of one alert; empty: nothing."""
+    reader = Reader(Path(), {}, {})
+    with contextlib.suppress(UnusableError):
+        reader.struct(Alert, table, ())
+    return [f"{problem.key}: {problem.message}" if problem.key else problem.message for problem in reader.problems]
 
 
 def convert(value: object, kind: Any, *, strict: bool = True) -> object:

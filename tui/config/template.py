@@ -1,0 +1,83 @@
+"""The commented configuration that `flowtape config init` writes: every key with its default, and examples.
+
+Prose starts with "# ", a setting with "#" and its name: taking that one character away switches the line on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui.config.editing import write_atomically
+from tui.config.problems import ConfigError
+
+TEMPLATE = """\
+# Configuration of flowtape. A line that starts with "#" and a name shows a default: take the "#" away to change it.
+# Flags go before environment variables, those before this file. `flowtape config show` tells what is in effect.
+# Windows and waits are written as "500ms", "10s", "5m", "4h", "1d".
+
+# Markets to open when none is named on the command line, as venue:SYMBOL. None here either: the simulated ones.
+#markets = ["binance:BTC/USDT", "binance:ETH/USDT:USDT"]
+
+# A file of the themes folder, without ".toml". With this default bids are blue and asks orange.
+#theme = "okabe-dark"
+
+# Pictures a second. Over a slow link fewer are calmer.
+#fps = 10.0
+
+[windows]
+# How far back delta, trade imbalance and the speed of the tape look.
+#flow = "60s"
+# The same for order-flow imbalance.
+#ofi = "10s"
+# What one column of a chart stands for.
+#chart = "1s"
+
+[layout]
+# The panel beside the ladder on a small screen.
+#beside = "cvd"
+# Characters that bars and charts are drawn with: "unicode", "ascii", or "auto" by what the terminal can show.
+#glyphs = "auto"
+
+[tape]
+# Trades smaller than this are not listed, in the base currency. They count in every metric all the same.
+#minimum = 0.0
+
+[keys]
+# Other keys for an action, by the id that the help screen (?) shows; several are separated by commas.
+#pause = "space,p"
+
+[simulator]
+# The same seed gives the same market.
+#seed = 1
+#markets = ["BTC/USDT", "ETH/USDT"]
+
+[sinks]
+# The terminal's bell when an alert fires.
+#bell = true
+
+# Other addresses of an exchange: a test network, a mirror, a local server. `rest` and `ws` stand for all of it.
+#[venues.binance]
+#rest = "https://testnet.example"
+#ws = "wss://testnet.example"
+
+# An alert fires once when its condition has held for the time given by `for`; it can fire again when the condition
+# `rearm` (without it: the opposite of `when`) has been met, and it is announced at most once in `cooldown`.
+# `on` is a market, or "*" for all. `severity` is "info", "warning" or "critical".
+#[[alerts]]
+#name = "book leans to the bid"
+#when = "imbalance(5) > 0.7"
+#on = "*"
+#for = "3s"
+#rearm = "imbalance(5) < 0.5"
+#cooldown = "5m"
+#severity = "warning"
+#message = ""
+#enabled = true
+"""
+
+
+def write_template(path: Path, *, force: bool = False) -> None:
+    """Write TEMPLATE. Raises ConfigError when there is a file already (unless `force`) or it cannot be written."""
+    if not force and (path.exists() or path.is_symlink()):
+        raise ConfigError(f"{path}: there already, nothing was written (--force replaces it)")
+    write_atomically(path, TEMPLATE)
