@@ -59,20 +59,21 @@ class Market:
         self.series: Series | None = None
         self._epoch = 0
         self._crossed = False
-        self._calculators: dict[Hashable, Calculator] = {}
+        self.calculators: dict[Hashable, Calculator] = {}
         self._bound: dict[str, Bound] = {}
         self._taps: set[int] = set()
         self._quotes = QuoteNews((), float(instrument.lot))
         self._trades = TradeNews()
         self._day_volumes: list[tuple[int, int]] = []
         self._folded = 0  # clock at the last fold
+        self.horizon = 0  # nothing before it can be sampled any more
         self._ticks: dict[str, int] = {}
         self._lot_text: dict[str, int] = {}
         self._grids: list[Grid] = []
         self._next_probe = _NEVER
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
-            self._calculators["chart profile"], self._calculators["chart series"] = self.profile, self.series
+            self.calculators["chart profile"], self.calculators["chart series"] = self.profile, self.series
         for sampler in samplers:
             self.sample_for(sampler)
 
@@ -83,8 +84,10 @@ class Market:
         bound = self._bound.get(metric.canonical)
         if bound is None:
             bound = self._bound[metric.canonical] = bind(metric, self.context)
-            if bound.make is not None and bound.share not in self._calculators:
-                self._calculators[bound.share] = bound.make(self.context)
+            if bound.make is not None and bound.share not in self.calculators:
+                self.calculators[bound.share] = bound.make(self.context)
+            if bound.make is not None:
+                self.calculators[bound.share].sample(bound.field, np.empty(0, np.int64))  # keep what its window needs
             if not self._taps.issuperset(bound.taps):
                 self._fold(final=False)
                 self._taps.update(bound.taps)
@@ -116,7 +119,7 @@ class Market:
     def calculator(self, metric: Metric) -> Calculator | None:
         """The running calculator behind `metric` (None: it reads the book alone)."""
         bound = self.ensure(metric)
-        return None if bound.make is None else self._calculators[bound.share]
+        return None if bound.make is None else self.calculators[bound.share]
 
     def value(self, metric: Metric) -> float | None:
         """`metric` now; None when unknown."""
@@ -125,12 +128,8 @@ class Market:
             return bound.probe(self.order_book, self.context)
         if not self.t:
             return None
-        value = float(self._sample(metric, np.array([self.t]))[0])
+        value = float(self.calculators[bound.share].sample(bound.field, np.array([self.t]))[0])
         return None if np.isnan(value) else value
-
-    def _sample(self, metric: Metric, times: Ints) -> Floats:
-        bound = self._bound[metric.canonical]
-        return self._calculators[bound.share].sample(bound.field, times)
 
     # ---- messages (the live carrier)
 
@@ -377,9 +376,9 @@ class Market:
                 n = self.prints.maxlen
                 columns = (trades.ts, trades.px, trades.qty, trades.side, trades.flags, trades.id)
                 self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
-        if self._calculators:
+        if self.calculators:
             batch = Batch(flow, quotes, sums, tuple(self._day_volumes), self._folded, self.t)
-            for calculator in self._calculators.values():
+            for calculator in self.calculators.values():
                 calculator.update(batch)
         self._day_volumes.clear()
         self._folded = self.t
@@ -391,18 +390,36 @@ class Market:
         horizon = self.t
         for grid in self._grids:
             times = grid.due(self.t, final)
-            caught = grid.caught()
-
-            def read(metric: Metric, at: Ints, caught: dict[str, Floats] = caught) -> Floats:
-                bound = self._bound[metric.canonical]
-                if bound.probe is not None:
-                    return caught.get(metric.canonical, np.empty(0))
-                return self._sample(metric, at)
-
-            grid.sampler.take(times, self.t, read, self.trust.sample)
+            grid.sampler.take(times, self.t, _Reader(self, self.t + final, grid.caught()))
             if grid.next is not None:
                 horizon = min(horizon, grid.next)
-        for calculator in self._calculators.values():
+        for calculator in self.calculators.values():
             calculator.advance(horizon)
         self.trust.advance(horizon)
+        self.horizon = horizon
 
+
+
+class _Reader:
+    """`engine.sampling.Reader` of one grid at one fold."""
+
+    def __init__(self, market: Market, until: int, caught: dict[str, Floats]) -> None:
+        self._market = market
+        self.until = until
+        self._caught = caught
+
+    def values(self, metric: Metric, times: Ints) -> Floats:
+        """See Reader."""
+        bound = self._market.ensure(metric)
+        if bound.probe is not None:
+            return self._caught.get(metric.canonical, np.empty(0))
+        return self._market.calculators[bound.share].sample(bound.field, times)
+
+    def closings(self, metric: Metric, since: int) -> Ints | None:
+        """See Reader."""
+        read = getattr(self._market.calculator(metric), "closings", None)
+        return None if read is None else read(max(since, self._market.horizon), self.until)
+
+    def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
+        """See Reader."""
+        return self._market.trust.sample(times)

@@ -15,11 +15,23 @@ from engine.metrics.batch import Floats
 from engine.metrics.names import Metric
 from engine.tape import Ints
 
-#: Values of a metric at ascending instants, NaN = unknown. A metric that reads the book (a probe) can only
-#: be read at the grid's own instants: then `times` must be exactly those.
-Read = Callable[[Metric, Ints], Floats]
-#: (book, trades) trust names at ascending instants.
-ReadTrust = Callable[[Ints], tuple[list[str | None], list[str | None]]]
+
+class Reader(Protocol):
+    """What a sampler may read of the market when its instants are complete."""
+
+    def values(self, metric: Metric, times: Ints) -> Floats:
+        """Values of a metric at ascending instants, NaN = unknown. A metric that reads the book (a probe) can
+        only be read at the sampler's own instants: then `times` must be exactly those."""
+
+    @property
+    def until(self) -> int:
+        """What happened before this time is complete (ns)."""
+
+    def closings(self, metric: Metric, since: int) -> Ints | None:
+        """Times in [since, `until`) at which a bucket of the metric closed; None when it has no buckets."""
+
+    def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
+        """(book, trades) trust names at ascending instants; None where the source has no such channel."""
 
 
 class Sampler(Protocol):
@@ -33,7 +45,7 @@ class Sampler(Protocol):
     def metrics(self) -> tuple[Metric, ...]:
         """What it will read."""
 
-    def take(self, times: Ints, clock: int, read: Read, trust: ReadTrust) -> None:
+    def take(self, times: Ints, clock: int, reader: Reader) -> None:
         """The complete instants since the last call (may be none); `clock` is the market's clock now."""
 
 
