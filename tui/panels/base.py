@@ -167,7 +167,7 @@ class RowPanel(Widget):
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
         """Keys of at most `height` rows below the header, top first. Pure but for the panel's own settings."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no rows")
 
     def paint(self, key: Hashable, width: int) -> Runs:
         """The runs of a row; here the key is the runs already."""
@@ -185,6 +185,18 @@ class RowPanel(Widget):
     def metrics(self) -> tuple[str, ...]:
         """Metric keys the panel needs now."""
         return self.METRICS
+
+    def body(self, width: int, height: int) -> Sequence[Hashable]:
+        """All that stands below the header: the rows of the view, or a sentence why there are none."""
+        view, overview = self.view, self.overview
+        if view is None or overview is None:
+            return message_rows("no data yet: waiting for a market", width, height)
+        text = self.missing(view, overview)
+        if text is not None:
+            return message_rows(text, width, height)
+        channel = self._channel(view)
+        self._stale = channel is not None and channel.state not in TRUSTED
+        return list(self.rows(view, overview, width, height))[: max(0, height)]
 
     # ---- what the app calls
 
@@ -238,23 +250,12 @@ class RowPanel(Widget):
         if glyphs.current() is not self._glyphs:
             self._glyphs = glyphs.current()
             self._strips.clear()
-        view, overview = self.view, self.overview
         rows: list[Hashable] = []
         self._stale = False
         if width > 0 and height > 0:
             if self.TITLE:
                 rows.append(self._header(width))
-            room = height - len(rows)
-            if view is None or overview is None:
-                rows += message_rows("no data yet: waiting for a market", width, room)
-            else:
-                channel = self._channel(view)
-                text = self.missing(view, overview)
-                if text is not None:
-                    rows += message_rows(text, width, room)
-                else:
-                    self._stale = channel is not None and channel.state not in TRUSTED
-                    rows += list(self.rows(view, overview, width, room))[:room]
+            rows += self.body(width, height - len(rows))
             rows += [()] * (height - len(rows))
         self._composed = rows[:height]
 

@@ -36,6 +36,7 @@ class Glyphs:
     dot: str  # between two texts
     at_least: str
     at_most: str
+    times: str
 
 
 _BLOCK = {
@@ -59,6 +60,7 @@ _BLOCK = {
     "dot": "·",
     "at_least": "≥",
     "at_most": "≤",
+    "times": "×",
 }
 
 BRAILLE = Glyphs("braille", **_BLOCK)
@@ -85,6 +87,7 @@ ASCII = Glyphs(
     dot="-",
     at_least=">=",
     at_most="<=",
+    times="x",
 )
 
 SETS: dict[str, Glyphs] = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}

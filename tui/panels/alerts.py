@@ -1,0 +1,86 @@
+"""Alerts: what fires now, what fired and resolved, and where the other rules stand."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from engine.view import AlertEvent, EngineView, MarketView, RuleView
+from tui.panels import format as fmt
+from tui.panels.base import Role, RowPanel, Runs
+from tui.panels.glyphs import Glyphs
+
+FIRING = frozenset({"firing", "clearing"})
+NAME = 14
+
+
+def number(value: float | None) -> str:
+    """A value or level of a rule, as short as it can be."""
+    return fmt.size(value, 8).strip()
+
+
+def firing_row(rule: RuleView, now: int, width: int) -> Runs:
+    """A rule that fires: word in reverse video, name, how long, value against level, condition."""
+    since = fmt.age(now - rule.since) if rule.since is not None else ""
+    text = f" {fmt.foreign(rule.rule, NAME)} {since}  {number(rule.value)} / {number(rule.level)}"
+    return (("alert", f" {rule.state.upper()} "), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
+
+
+def event_row(event: AlertEvent, market: str, glyphs: Glyphs) -> Runs:
+    """An event: time, what became of it, rule, value against level, severity; the market when it is another one."""
+    kind = event.kind if event.delivered else "suppressed"
+    fired = event.kind == "fired" and event.delivered
+    mark = glyphs.up if fired else glyphs.dot if not event.delivered else glyphs.down
+    where = "" if event.market == market else f"  {fmt.foreign(event.market, 28)}"
+    text = f" {fmt.left(fmt.foreign(event.rule, NAME), NAME)} {number(event.value)} / {number(event.level)}"
+    severity = fmt.foreign(event.severity, 10)
+    role: Role = "toxic" if fired else "dim"
+    return (
+        ("dim", f" {fmt.clock(event.t)} "),
+        (role, f"{mark} {fmt.left(kind, 10)}"),
+        ("text" if fired else "dim", f"{text}{where}  {severity}"),
+    )
+
+
+def rule_row(rule: RuleView) -> Runs:
+    """A rule that does not fire: state, name, value against level, how often it fired."""
+    fires = f"  fired {rule.fires} times" if rule.fires else ""
+    text = f" {fmt.left(fmt.foreign(rule.rule, NAME), NAME)} {number(rule.value)} / {number(rule.level)}{fires}"
+    return (("dim", f" {fmt.left(rule.state, 9)}{text}"),)
+
+
+def alert_rows(view: MarketView, overview: EngineView, width: int, height: int, glyphs: Glyphs) -> list[Runs]:
+    """Firing rules of this market, events of all markets newest first, then the other rules where there is room."""
+    now = [firing_row(rule, view.t, width) for rule in view.rules if rule.state in FIRING]
+    idle = [rule_row(rule) for rule in view.rules if rule.state not in FIRING]
+    market = view.instrument.market
+    rows = now[:height]
+    free = height - len(rows)
+    # Rules keep up to a third of the room, so that a long list of events does not hide what is being watched.
+    kept = min(len(idle), free // 3) if len(overview.alerts) > free - len(idle) else len(idle)
+    rows += [event_row(event, market, glyphs) for event in overview.alerts[: max(0, free - kept)]]
+    return (rows + idle)[:height]
+
+
+class Alerts(RowPanel):
+    """The list of alerts."""
+
+    TITLE = "ALERTS"
+    HZ = 5.0
+
+    def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
+        """How many fire, how many were not seen yet."""
+        firing = sum(rule.state in FIRING for rule in view.rules)
+        runs: Runs = (("alert", f" {firing} firing "),) if firing else ()
+        if overview.unseen:
+            runs = (*runs, ("toxic", f" {overview.unseen} new"))
+        return runs or (("dim", f"{len(view.rules)} rules"),)
+
+    def missing(self, view: MarketView, overview: EngineView) -> str | None:
+        """How to get alerts."""
+        if view.rules or overview.alerts:
+            return None
+        return "no alert rules yet: press a to add one, or write [[alerts]] in the configuration"
+
+    def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
+        """See `alert_rows`."""
+        return alert_rows(view, overview, width, height, self._glyphs)

@@ -1,0 +1,137 @@
+"""The numbers of the flow: price, delta, pace, VWAP and value area, each with its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Literal, NamedTuple
+
+from engine.instrument import Instrument
+from engine.view import EngineView, MarketView
+from tui.panels import format as fmt
+from tui.panels.base import Role, RowPanel, Runs
+
+WINDOWS = ("10s", "60s", "5m", "1h")
+Shape = Literal["price", "amount", "signed", "ratio", "z", "bps", "rate", "count"]
+CELL = 25  # cells of one number with label and unit
+LABEL, VALUE, UNIT = 10, 10, 5
+
+
+class Number(NamedTuple):
+    """One number: its metric, and how it is shown."""
+
+    label: str
+    metric: str
+    shape: Shape
+    unit: str = ""  # empty with an amount: the instrument's
+
+
+def numbers(window: str) -> tuple[Number, ...]:
+    """What the panel shows, most wanted first."""
+    return (
+        Number("last", "last", "price"),
+        Number("delta", f"delta({window})", "signed"),
+        Number("spread", "spread_bps", "bps", "bps"),
+        Number("buys", f"buy({window})", "amount"),
+        Number("CVD", "cvd", "signed"),
+        Number("sells", f"sell({window})", "amount"),
+        Number("VWAP", "vwap", "price"),
+        Number("imbalance", f"ti({window})", "ratio"),
+        Number("from VWAP", "vwap_dev", "z", "sd"),
+        Number("imbal. z", f"ti_z({window})", "z", "sd"),
+        Number("POC", "poc", "price"),
+        Number("trades/s", f"speed({window})", "rate"),
+        Number("VA high", "vah", "price"),
+        Number("mean size", f"mean_size({window})", "amount"),
+        Number("VA low", "val", "price"),
+        Number("volume", f"volume({window})", "amount"),
+    )
+
+
+def value_text(number: Number, value: float | None, instrument: Instrument) -> str:
+    """The value in VALUE cells."""
+    match number.shape:
+        case "price":
+            return fmt.price(value, instrument.price_digits, VALUE)
+        case "signed":
+            return fmt.signed(value, VALUE)
+        case "ratio":
+            return fmt.ratio(value, VALUE)
+        case "z":
+            return fmt.ratio(value, VALUE, 1) if value is None or abs(value) < 1e6 else fmt.signed(value, VALUE)
+        case "bps":
+            return fmt.fixed(value, VALUE, 2)
+        case _:
+            return fmt.size(value, VALUE)
+
+
+def role_of(number: Number, value: float | None) -> Role:
+    """Signed numbers have the colour of their side; the sign stands there too."""
+    if value is None or not fmt.known(value):
+        return "dim"
+    if number.shape in ("signed", "ratio") or number.label == "imbal. z":
+        return "buy" if value > 0 else "sell" if value < 0 else "text"
+    return "text"
+
+
+def flow_rows(view: MarketView, window: str, width: int, height: int) -> list[Runs]:
+    """The numbers in as many columns of CELL cells as fit, filled row by row."""
+    instrument = view.instrument
+    across = max(1, width // CELL)
+    shown = numbers(window)[: across * max(0, height)]
+    unit_of_amounts = fmt.foreign(instrument.unit, UNIT - 1)
+    rows: list[Runs] = []
+    for start in range(0, len(shown), across):
+        runs: list[tuple[Role, str]] = []
+        for number in shown[start : start + across]:
+            value = view.metrics.get(number.metric)
+            unit = number.unit or (unit_of_amounts if number.shape in ("amount", "signed") else "")
+            text = value_text(number, value, instrument)
+            role = role_of(number, value)
+            cell = fmt.left(" " + number.label, LABEL)
+            tail = fmt.left(" " + unit, UNIT)
+            if role == "text":
+                runs.append(("text", cell + text + tail))
+            else:
+                runs += [("text", cell), (role, text), ("text", tail)]
+        rows.append(tuple(runs))
+    return rows
+
+
+class Flow(RowPanel):
+    """Compact numbers for one window."""
+
+    TITLE = "FLOW"
+    CHANNEL = "trades"
+    HZ = 5.0
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, window: str = WINDOWS[1]) -> None:
+        super().__init__(id=id, classes=classes)
+        self.window = window
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Keys for the window in use."""
+        return tuple(number.metric for number in numbers(self.window))
+
+    def shift_window(self, by: int) -> None:
+        """A shorter (negative) or longer window, out of WINDOWS."""
+        at = WINDOWS.index(self.window) if self.window in WINDOWS else 1
+        self.window = WINDOWS[max(0, min(len(WINDOWS) - 1, at + by))]
+        self.update_rows()
+
+    def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
+        """The window, and what is known to be missing."""
+        holes = f", {fmt.size(float(view.holes)).strip()} trades missing" if view.holes else ""
+        return (("dim", f"last {self.window}, session{holes}"),)
+
+    def missing(self, view: MarketView, overview: EngineView) -> str | None:
+        """Whether any number is known."""
+        if any(fmt.known(view.metrics.get(key)) for key in self.metrics):
+            return None
+        if view.trades.state == "NONE":
+            return "this source carries no trades"
+        return f"no data yet: {fmt.foreign(view.trades.reason) or 'waiting for the first trade'}"
+
+    def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
+        """See `flow_rows`."""
+        return flow_rows(view, self.window, width, height)

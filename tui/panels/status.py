@@ -1,0 +1,118 @@
+"""The status line: can the picture be trusted, how old is it, and what is the program itself doing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
+
+from engine.view import ChannelView, EngineView, MarketView, PlayView
+from tui.panels import format as fmt
+from tui.panels.base import TRUSTED, Role, RowPanel, Run, Runs, message_rows, spread_row, trust_text
+from tui.panels.glyphs import Glyphs
+
+#: A latency below this can't be: the clocks differ.
+SKEW_MS = -1.0
+SLOW_MS = 1_000.0
+LATE_MS = 100.0
+
+
+class Item(NamedTuple):
+    """One thing to say; the lowest ranks stay longest when the row is short."""
+
+    rank: int
+    role: Role
+    text: str
+
+
+def latency_item(latency_ms: float | None) -> Item | None:
+    """Median of receive minus exchange time; a negative one is the difference of two clocks, and is said so."""
+    if latency_ms is None or not fmt.known(latency_ms):
+        return None
+    if latency_ms < SKEW_MS:
+        return Item(3, "toxic", f"clock skew {fmt.signed(latency_ms / 1000, 8).strip()} s")
+    shown = f"{latency_ms / 1000:.1f} s" if latency_ms >= SLOW_MS else f"{max(0.0, latency_ms):.0f} ms"
+    return Item(3, "toxic" if latency_ms >= SLOW_MS else "text", f"latency {shown}")
+
+
+def channel_item(name: str, channel: ChannelView, now: int) -> Item:
+    """Trust of a channel; the reason too when it is not LIVE."""
+    if channel.state == "NONE":
+        return Item(4, "dim", f"no {name}")
+    text = f"{name} {trust_text(channel, now) or channel.state}"
+    return Item(2, "text", text) if channel.state in TRUSTED else Item(1, "alert", text)
+
+
+def play_item(play: PlayView, glyphs: Glyphs) -> Item:
+    """Position, speed and state of a replay."""
+    speed = f"{play.speed:g}{glyphs.times}" if play.speed else "full speed"
+    state = "done" if play.done else "paused" if play.paused else speed
+    part = ""
+    if play.start is not None and play.end is not None and play.t is not None and play.end > play.start:
+        part = f" {fmt.percent(max(0.0, min(1.0, (play.t - play.start) / (play.end - play.start)))).strip()}"
+    return Item(0, "alert", f"REPLAY {fmt.clock(play.t)}{part} {state}")
+
+
+def status_items(
+    view: MarketView | None, overview: EngineView, paused: bool, fps: float | None, glyphs: Glyphs
+) -> list[Item]:
+    """What the line says, in its order."""
+    items: list[Item | None] = []
+    if paused:
+        items.append(Item(0, "alert", "PAUSED"))
+    if view is not None and view.instrument.simulated:
+        items.append(Item(0, "alert", "SIMULATED"))
+    if overview.playing is not None:
+        items.append(play_item(overview.playing, glyphs))
+    if view is not None:
+        items.append(channel_item("book", view.book, view.t))
+        items.append(channel_item("trades", view.trades, view.t))
+        if overview.playing is None and not view.instrument.simulated:
+            items.append(latency_item(view.latency_ms))
+        if view.holes:
+            items.append(Item(3, "toxic", f"{fmt.size(float(view.holes)).strip()} trades missing"))
+        if view.skipped:
+            items.append(Item(3, "toxic", f"{fmt.size(float(view.skipped)).strip()} rows refused"))
+    items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))
+    if fps is not None:
+        items.append(Item(6, "dim", f"{fps:4.1f} fps"))
+    late = overview.lag_ms >= LATE_MS
+    items.append(Item(2 if late else 7, "toxic" if late else "dim", f"lag {fmt.fixed(overview.lag_ms, 4, 0)} ms"))
+    return [item for item in items if item is not None]
+
+
+def status_row(items: list[Item], clock: str, width: int) -> Runs:
+    """The items that fit, most important ones kept, and the clock at the right edge."""
+    kept = list(items)
+    room = width - len(clock) - 2
+    while kept and sum(len(item.text) + 2 for item in kept) > room:
+        if len(kept) == 1:
+            break
+        kept.remove(max(kept, key=lambda item: item.rank))
+    runs: list[Run] = []
+    for item in kept:
+        runs += [("text", " "), (item.role, item.text), ("text", " ")]
+    return spread_row(tuple(runs), (("dim", f"{clock} "),), width)
+
+
+class StatusLine(RowPanel):
+    """One row. The app sets `paused` and `fps`; `now` gives the wall clock in ns."""
+
+    DEFAULT_CSS = "StatusLine { height: 1; }"
+    HZ = 1.0
+    can_focus = False
+
+    def __init__(
+        self, *, id: str | None = None, classes: str | None = None, now: Callable[[], int] = time.time_ns
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.paused = False
+        self.fps: float | None = None
+        self._now = now
+
+    def body(self, width: int, height: int) -> Sequence[Hashable]:
+        """The one row; it needs no market to be there."""
+        if self.overview is None:
+            return message_rows("starting", width, height)
+        items = status_items(self.view, self.overview, self.paused, self.fps, self._glyphs)
+        return [status_row(items, f"{fmt.clock(self._now())} UTC", width)][:height]
