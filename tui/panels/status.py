@@ -54,12 +54,18 @@ def play_item(play: PlayView, glyphs: Glyphs) -> Item:
 
 
 def status_items(
-    view: MarketView | None, overview: EngineView, paused: bool, fps: float | None, glyphs: Glyphs
+    view: MarketView | None,
+    overview: EngineView,
+    glyphs: Glyphs,
+    paused_for: float | None = None,
+    muted: bool = False,
+    fps: float = 0.0,
 ) -> list[Item]:
     """What the line says, in its order."""
     items: list[Item | None] = []
-    if paused:
-        items.append(Item(0, "alert", "PAUSED"))
+    if paused_for is not None:
+        # The engine runs on: this is how old the picture is.
+        items.append(Item(0, "alert", f"PAUSED {fmt.age(int(paused_for * fmt.NS))}"))
     if view is not None and view.instrument.simulated:
         items.append(Item(0, "alert", "SIMULATED"))
     if overview.playing is not None:
@@ -74,7 +80,9 @@ def status_items(
         if view.skipped:
             items.append(Item(3, "toxic", f"{fmt.size(float(view.skipped)).strip()} rows refused"))
     items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))
-    if fps is not None:
+    if muted:
+        items.append(Item(4, "dim", "muted"))
+    if fps > 0:
         items.append(Item(6, "dim", f"{fps:4.1f} fps"))
     late = overview.lag_ms >= LATE_MS
     items.append(Item(2 if late else 7, "toxic" if late else "dim", f"lag {fmt.fixed(overview.lag_ms, 4, 0)} ms"))
@@ -95,10 +103,10 @@ def status_row(items: list[Item], clock: str, width: int) -> Runs:
     return spread_row(tuple(runs), (("dim", f"{clock} "),), width)
 
 
-class StatusLine(RowPanel):
-    """One row. The app sets `paused` and `fps`; `now` gives the wall clock in ns."""
+class Status(RowPanel):
+    """One row. The app sets `paused_for`, `muted` and `fps`; `now` gives the wall clock in ns."""
 
-    DEFAULT_CSS = "StatusLine { height: 1; }"
+    DEFAULT_CSS = "Status { height: 1; }"
     HZ = 1.0
     can_focus = False
 
@@ -106,13 +114,14 @@ class StatusLine(RowPanel):
         self, *, id: str | None = None, classes: str | None = None, now: Callable[[], int] = time.time_ns
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self.paused = False
-        self.fps: float | None = None
+        self.paused_for: float | None = None  # seconds; None: not paused
+        self.muted = False
+        self.fps = 0.0  # frames shown a second; 0: not known
         self._now = now
 
     def body(self, width: int, height: int) -> Sequence[Hashable]:
         """The one row; it needs no market to be there."""
         if self.overview is None:
             return message_rows("starting", width, height)
-        items = status_items(self.view, self.overview, self.paused, self.fps, self._glyphs)
+        items = status_items(self.view, self.overview, self._glyphs, self.paused_for, self.muted, self.fps)
         return [status_row(items, f"{fmt.clock(self._now())} UTC", width)][:height]

@@ -48,7 +48,7 @@ def _cells(runs: Runs) -> int:
     return sum(cell_len(text) for _, text in runs)
 
 
-def strip_row(markets: Sequence[MarketSummary], selected: str, width: int, glyphs: Glyphs) -> Runs:
+def strip_row(markets: Sequence[MarketSummary], selected: str | None, width: int, glyphs: Glyphs) -> Runs:
     """All cells in one row; where they do not fit, those around the selected one, with how many are out of sight."""
     if not markets:
         return (("dim", " no market yet"),)
@@ -73,19 +73,19 @@ def strip_row(markets: Sequence[MarketSummary], selected: str, width: int, glyph
     return (*before, *(run for runs in shown[first:last] for run in runs), *after)
 
 
-class MarketsStrip(RowPanel):
-    """One row: the markets. The app sets `selected` to the market the other panels show."""
+class Strip(RowPanel):
+    """One row: the markets. The app sets `current` to the market the other panels show."""
 
-    DEFAULT_CSS = "MarketsStrip { height: 1; }"
+    DEFAULT_CSS = "Strip { height: 1; }"
     HZ = 2.0
     can_focus = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.selected = ""
+        self.current: str | None = None
 
     def body(self, width: int, height: int) -> Sequence[Hashable]:
         """The one row; it needs no market to be there."""
         if self.overview is None:
             return message_rows("starting", width, height)
-        return [strip_row(self.overview.markets, self.selected, width, self._glyphs)][:height]
+        return [strip_row(self.overview.markets, self.current, width, self._glyphs)][:height]

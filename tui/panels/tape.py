@@ -6,6 +6,7 @@ a new view five times a second at most.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypedDict
 
@@ -21,6 +22,8 @@ MILLISECOND = 1_000_000
 MOST_PRINTS = 400
 #: Below so many prints a percentile says nothing.
 ENOUGH = 20
+#: Smallest prints to show, in quote currency.
+MINIMA = (0, 1_000, 10_000, 100_000, 1_000_000)
 SIZE = 7
 
 
@@ -71,6 +74,18 @@ def mark_large(prints: Sequence[Print], threshold: int | None) -> list[Print]:
     return [each._replace(large=True) if each.qty >= threshold else each for each in prints]
 
 
+def minimum_lots(quote: int, view: MarketView) -> int:
+    """The least lots worth at least `quote` units of the quote currency, at the last price; 0 while none is known."""
+    instrument = view.instrument
+    lot = instrument.amount(1)
+    if instrument.kind != "inverse":
+        px = view.tape[0].px if view.tape else view.ladder.best_bid
+        if not px or px <= 0:
+            return 0
+        lot *= instrument.price(px)
+    return math.ceil(quote / lot)
+
+
 def mark_of(flags: int) -> str:
     """One letter for what sets a print apart: N not order flow, H replayed history, R recovered by REST."""
     if flags & Flag.NOT_FLOW:
@@ -109,24 +124,29 @@ class Tape(RowPanel):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.min_lots = 0
-        self.min_label = ""
+        self.minimum = 0  # of a print, in quote currency
         self.large_lots: int | None = None  # None: the 99th percentile of what is shown
         self._instrument: Instrument | None = None
         self._price_width = 8
 
     def request_fields(self) -> TapeRequest:
         """What the next view should hold: some more prints than rows, as several make one row."""
-        return {"tape_rows": min(MOST_PRINTS, max(ENOUGH, 4 * self.size.height)), "tape_min": self.min_lots}
+        lots = 0 if self.view is None else minimum_lots(self.minimum, self.view)
+        return {"tape_rows": min(MOST_PRINTS, max(ENOUGH, 4 * self.size.height)), "tape_min": lots}
 
-    def set_minimum(self, lots: int, label: str) -> None:
-        """Hide smaller prints; `label` says the limit in the title (empty: none)."""
-        self.min_lots, self.min_label = max(0, lots), label
+    def cycle_minimum(self) -> None:
+        """The next of MINIMA, round and round."""
+        at = MINIMA.index(self.minimum) if self.minimum in MINIMA else -1
+        self.minimum = MINIMA[(at + 1) % len(MINIMA)]
         self.update_rows()
+
+    def _minimum_text(self) -> str:
+        unit = fmt.foreign(self.view.instrument.quote, 8) if self.view is not None else ""
+        return f"{fmt.size(float(self.minimum), 5).strip()} {unit}".rstrip()
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """The filter, and what is known to be missing."""
-        parts = [f"{self._glyphs.at_least} {self.min_label}"] if self.min_label else []
+        parts = [f"{self._glyphs.at_least} {self._minimum_text()}"] if self.minimum else []
         if view.holes:
             parts.append(f"{fmt.size(float(view.holes)).strip()} missing")
         return (("dim", ", ".join(parts) or "B buy  S sell"),)
@@ -137,8 +157,8 @@ class Tape(RowPanel):
             return None
         if view.trades.state == "NONE":
             return "this source carries no trades"
-        if self.min_lots:
-            return f"no trade of at least {fmt.foreign(self.min_label, 20) or 'that size'} yet"
+        if self.minimum:
+            return f"no trade of at least {self._minimum_text()} yet: x shows smaller ones"
         return f"no trades yet: {fmt.foreign(view.trades.reason) or 'waiting for the first one'}"
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
