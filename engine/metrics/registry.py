@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from engine.metrics import cost, depth, flow, imbalance, ofi, prices, vpin
+from engine.metrics import cost, depth, flow, imbalance, ofi, prices, profile, vpin, vwap
 from engine.metrics.spec import Bound, Context, MetricSpec
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _collect(groups: Iterable[tuple[MetricSpec, ...]]) -> Mapping[str, MetricSpe
 
 #: Metrics by name, in the order of lists.
 SPECS: Mapping[str, MetricSpec] = _collect(
-    (prices.SPECS, flow.SPECS, ofi.SPECS, imbalance.SPECS, depth.SPECS, vpin.SPECS, cost.SPECS)
+    module.SPECS for module in (prices, vwap, flow, ofi, imbalance, depth, vpin, cost, profile)
 )
 
 
