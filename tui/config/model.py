@@ -12,12 +12,14 @@ from msgspec import Meta, Struct, field
 
 Duration = Annotated[
     str,
-    Meta(pattern=r"^(?:0|\d+(?:\.\d+)?(?:ms|s|m|h|d))$", description='a length of time such as "500ms", "60s" or "4h"'),
+    Meta(
+        pattern=r"^\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d)$", description='a length of time such as "500ms", "60s" or "4h"'
+    ),
 ]
 Window = Annotated[
     str,
     Meta(
-        pattern=r"^(?=.*[1-9])\d+(?:\.\d+)?(?:ms|s|m|h|d)$",
+        pattern=r"^(?=.*[1-9])\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d)$",
         description='a length of time above zero, such as "500ms", "60s" or "4h"',
     ),
 ]
@@ -33,7 +35,8 @@ Url = Annotated[
     str,
     Meta(pattern=r"^(?:https?|wss?)://[^\s/]+\S*$", description="an address that starts with https:// or wss://"),
 ]
-Severity = Literal["info", "warning", "critical"]
+Level = Annotated[str, Meta(min_length=1, description="a level, as a number or a text")]
+Severity = Literal["info", "warning", "high"]
 
 
 class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +51,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the screen is filled."""
 
     beside: Name = "cvd"  # the panel next to the ladder on a small screen
-    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+    glyphs: Literal["auto", "braille", "block", "ascii"] = "auto"
 
 
 class Tape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,9 +89,9 @@ class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name
     when: Text
     on: Text = "*"
-    hold: Duration = field(name="for", default="0")
-    rearm: Text | None = None
-    cooldown: Duration = "0"
+    hold: Duration = field(name="for", default="0s")
+    rearm: Level | float | None = None  # the level that `when` must come back beyond
+    cooldown: Duration = "0s"
     severity: Severity = "warning"
     message: str = ""
     enabled: bool = True

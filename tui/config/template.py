@@ -35,7 +35,7 @@ TEMPLATE = """\
 [layout]
 # The panel beside the ladder on a small screen.
 #beside = "cvd"
-# Characters that bars and charts are drawn with: "unicode", "ascii", or "auto" by what the terminal can show.
+# Characters that bars and charts are drawn with: "braille", "block", "ascii", or "auto" by what the terminal can show.
 #glyphs = "auto"
 
 [tape]
@@ -60,15 +60,15 @@ TEMPLATE = """\
 #rest = "https://testnet.example"
 #ws = "wss://testnet.example"
 
-# An alert fires once when its condition has held for the time given by `for`; it can fire again when the condition
-# `rearm` (without it: the opposite of `when`) has been met, and it is announced at most once in `cooldown`.
-# `on` is a market, or "*" for all. `severity` is "info", "warning" or "critical".
+# An alert fires once when its condition has held for the time given by `for`; it can fire again when the metric has
+# come back beyond the level `rearm` (without it: that of `when`), and it is announced at most once in `cooldown`.
+# `on` is a market, or a pattern such as "binance:*". `severity` is "info", "warning" or "high".
 #[[alerts]]
 #name = "book leans to the bid"
 #when = "imbalance(5) > 0.7"
 #on = "*"
 #for = "3s"
-#rearm = "imbalance(5) < 0.5"
+#rearm = 0.5
 #cooldown = "5m"
 #severity = "warning"
 #message = ""

@@ -16,7 +16,7 @@ from tui.config.editing import add_alert, remove_alert, set_alert_enabled, write
 from tui.config.loading import load
 from tui.config.problems import ConfigError
 
-ALERT = {"name": "new", "when": "cvd > 5", "for": "3s", "severity": "critical"}
+ALERT = {"name": "new", "when": "cvd > 5", "for": "3s", "severity": "high"}
 FILE = """\
 # mine
 theme = 'mono'   # quiet
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_new_alert_goes_after_the_others_and_nothing_else_changes(file: Path) -> None:
     add_alert(file, ALERT)
-    block = '\n[[alerts]]\nname = "new"\nwhen = "cvd > 5"\nfor = "3s"\nseverity = "critical"\n'
+    block = '\n[[alerts]]\nname = "new"\nwhen = "cvd > 5"\nfor = "3s"\nseverity = "high"\n'
     at = FILE.index("\n# about the keys")
     assert file.read_text() == FILE[:at] + block + FILE[at:]
     loaded = load(file, environ={})

@@ -56,9 +56,9 @@ def test_everything_that_may_be_said(file: Path) -> None:
         name = "toxic"
         when = "vpin_pct(1000,50) > 0.99"
         for = "3s"
-        rearm = "vpin_pct(1000,50) < 0.9"
+        rearm = 0.9
         cooldown = "30m"
-        severity = "critical"
+        severity = "high"
         enabled = false
         """,
     )
@@ -80,9 +80,9 @@ def test_everything_that_may_be_said(file: Path) -> None:
             name="toxic",
             when="vpin_pct(1000,50) > 0.99",
             hold="3s",
-            rearm="vpin_pct(1000,50) < 0.9",
+            rearm=0.9,
             cooldown="30m",
-            severity="critical",
+            severity="high",
             enabled=False,
         ),
     )
@@ -124,8 +124,8 @@ def test_everything_that_may_be_said(file: Path) -> None:
         ),
         (
             '[layout]\nglyphs = "asci"',
-            '{file}:2: layout.glyphs: expected one of "auto", "unicode", "ascii", got "asci", did you mean "ascii"?; '
-            'using "auto"',
+            '{file}:2: layout.glyphs: expected one of "auto", "braille", "block", "ascii", got "asci", '
+            'did you mean "ascii"?; using "auto"',
         ),
         ("[keys]\n\n# why\npause = 3", "{file}:4: keys.pause: expected a text in quotes, got 3; left out"),
         (
