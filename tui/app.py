@@ -1,0 +1,261 @@
+"""The monitor as a Textual app: one clock, the engine as a worker beside it, dialogs, themes and alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from engine.view import AlertEvent, Notice
+from tui.actions import APP, bindings, check_keys, usable_keys
+from tui.attention import Attention
+from tui.monitor import AlertFields, Monitor
+from tui.palette import ActionCommands
+from tui.screens.alert_editor import AlertEditor
+from tui.screens.help import HelpScreen
+from tui.screens.main import MainScreen
+from tui.screens.market_search import MarketSearch
+from tui.screens.notices import NoticesScreen
+from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
+from tui.untrusted import escape_text
+
+_MAX_NOTICES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """How the monitor runs; the command line and the configuration fill it."""
+
+    fps: float = 10.0  # frames a second; 0: none by itself (tests call `tick`)
+    theme: str = DEFAULT
+    themes_dir: Path | None = None  # the user's own themes
+    keys: Mapping[str, str] = field(default_factory=dict)  # action id -> keys
+    sound: bool = True
+    save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
+    notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
+    clock: Callable[[], float] = time.monotonic  # seconds
+    freeze: bool = True  # take what start-up built out of the garbage collector's sight
+
+
+def mouse_default(environ: Mapping[str, str]) -> bool:
+    """Whether to use the mouse: not over SSH, where every cell it crosses would travel."""
+    return not (environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
+
+
+class FlowtapeApp(FlowVariables):
+    """Shows what a `Monitor` knows. `start` runs the engine until it is cancelled (or a recording ends)."""
+
+    TITLE = "flowtape"
+    CSS_PATH = "flowtape.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
+    COMMANDS = {ActionCommands}
+    ENABLE_COMMAND_PALETTE = True
+    NOTIFICATION_TIMEOUT = 6
+
+    def __init__(
+        self, monitor: Monitor, start: Callable[[], Awaitable[None]] | None = None, options: AppOptions | None = None
+    ) -> None:
+        no_color = "NO_COLOR" in os.environ
+        # The terminal's own colours then, so that Textual sends none at all instead of greys.
+        super().__init__(ansi_color=True if no_color else None)
+        self.options = options or AppOptions()
+        self.clock = self.options.clock
+        self.monitor = monitor
+        self._start = start
+        self._notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
+        self.attention = Attention()
+        self.attention.muted = not self.options.sound
+        self._frames: deque[float] = deque(maxlen=64)
+        self._told: set[str] = set()
+        self._signals: list[signal.Signals] = []
+        self._unseen = 0
+        for source, text in self.options.notices:
+            self.report(source, text)
+        self.themes = load_themes(self.options.themes_dir)
+        for theme in self.themes.themes.values():
+            self.register_theme(theme)
+        chosen, problem = self.themes.choose(COLOURLESS if no_color else self.options.theme)
+        self.theme = chosen
+        for text in (*self.themes.problems, *([problem] if problem else [])):
+            self.report("theme", text)
+        self.keys = usable_keys(self.options.keys)
+        for text in check_keys(self.options.keys):
+            self.report("keys", text)
+        self.set_keymap(self.keys)
+        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report)
+        self.main.status.muted = self.attention.muted
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.main
+
+    # ---- start and end
+
+    def on_mount(self) -> None:
+        """Paint first; the engine, and all it imports, come after the first frame is on the screen."""
+        self.monitor.listen(self._alert)
+        self._catch_signals()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.tick()
+        if self.options.fps > 0:
+            self.set_interval(1 / self.options.fps, self.tick)
+        if self._start is not None:
+            self.run_worker(self._run_engine(self._start), name="engine", exit_on_error=False)
+        if self.options.freeze:
+            self.set_timer(5.0, _freeze)
+
+    async def _run_engine(self, start: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await start()
+        except Exception as error:
+            self.log.error("engine", error)
+            self.report("engine", f"stopped: {type(error).__name__}: {error}. What is shown is old; restart flowtape.")
+
+    def _catch_signals(self) -> None:
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    loop.add_signal_handler(number, self.exit, None, 128 + number)
+                except (NotImplementedError, RuntimeError):  # no signals on this platform or thread
+                    return
+                self._signals.append(number)
+
+    def on_unmount(self) -> None:
+        """Give the signals back."""
+        for number in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        self._signals.clear()
+
+    # ---- the clock
+
+    def tick(self) -> None:
+        """One frame. Nothing that goes wrong in it may end the app."""
+        now = self.clock()
+        self._frames.append(now)
+        if self.screen is not self.main and len(self._frames) % 5:
+            return  # under a dialog, twice a second will do
+        try:
+            self.main.show(now, tuple(self._notices), self.fps)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            if text not in self._told and len(self._told) < _MAX_NOTICES:
+                self._told.add(text)
+                self.log.error("frame", error)
+                self.report("screen", text)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of late."""
+        if len(self._frames) < 2 or self._frames[-1] <= self._frames[0]:
+            return 0.0
+        return (len(self._frames) - 1) / (self._frames[-1] - self._frames[0])
+
+    # ---- alerts and notices
+
+    def report(self, source: str, text: str) -> None:
+        """Say something in the notices."""
+        self._notices.appendleft(Notice(time.time_ns(), source, text))
+
+    def _alert(self, event: AlertEvent) -> None:
+        now = self.clock()
+        if self.attention.ring(event, now):
+            self.bell()
+        text = self.attention.toast(event, now)
+        if text is not None:
+            self.notify(
+                escape_text(text, 160), title=escape_text(event.rule, 40), severity="warning", markup=False
+            )
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """Clashes of the user's keys were reported at the start, by `check_keys`."""
+
+    # ---- actions
+
+    def action_pause(self) -> None:
+        """Hold the picture, or let it run again; the engine runs on."""
+        self.main.toggle_pause(self.clock())
+        self.tick()
+
+    def action_help(self) -> None:
+        """Keys, panels, metrics."""
+        self.push_screen(HelpScreen(self.keys, self.monitor.playback is not None, self.monitor.metric_names()))
+
+    def action_notices(self) -> None:
+        """Everything that was reported."""
+        self.push_screen(NoticesScreen((*self._notices, *self.monitor.overview().notices)))
+
+    def action_search(self) -> None:
+        """Find a market."""
+        markets = self.monitor.markets()
+        self.push_screen(MarketSearch(markets, self.main.chosen.market), self.main.show_market)
+
+    def action_add_alert(self) -> None:
+        """Add an alert on the market that is shown."""
+        market = self.main.chosen.choose(self.monitor.markets())
+        if market is None:
+            self.notify("There is no market to watch yet.", severity="warning")
+            return
+        taken = [rule.rule for rule in self.main.view.rules] if self.main.view is not None else []
+        editor = AlertEditor(self.monitor, market, taken, self.options.save_alert)
+        self.push_screen(editor, self._alert_added)
+
+    def _alert_added(self, fields: AlertFields | None) -> None:
+        if fields is not None:
+            kept = "saved to your configuration" if self.options.save_alert else "until flowtape ends"
+            self.notify(escape_text(f"{fields.when}  ({kept})", 160), title="Alert added", markup=False)
+
+    def action_acknowledge(self) -> None:
+        """All alerts are seen."""
+        self.monitor.acknowledge()
+        self.main.show_again()
+
+    def action_mute(self) -> None:
+        """Bell on or off."""
+        self.attention.muted = self.main.status.muted = not self.attention.muted
+        self.notify("Bell off" if self.attention.muted else "Bell on", timeout=2)
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        names = list(self.themes.themes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self.notify(f"Theme {self.theme}", timeout=2, markup=False)
+
+    def action_copy(self) -> None:
+        """The market's numbers as one line of `name=value`, tab separated."""
+        view = self.main.view
+        if view is None:
+            self.notify("There are no numbers to copy yet.", severity="warning")
+            return
+        at = datetime.fromtimestamp(view.t / 1e9, UTC).isoformat(timespec="milliseconds")
+        ladder, instrument = view.ladder, view.instrument
+        numbers: dict[str, float | None] = {
+            "bid": None if ladder.best_bid is None else instrument.price(ladder.best_bid),
+            "ask": None if ladder.best_ask is None else instrument.price(ladder.best_ask),
+            **view.metrics,
+        }
+        cells = [f"{name}={'' if value is None else f'{value:.10g}'}" for name, value in numbers.items()]
+        self.copy_to_clipboard("\t".join([escape_text(instrument.market), at, *cells]))
+        self.notify(f"{len(cells)} numbers sent to the clipboard", timeout=3)
+
+
+def _freeze() -> None:
+    # One full collection now, then what start-up and the connectors' imports built is never walked again.
+    gc.collect()
+    gc.freeze()

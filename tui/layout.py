@@ -1,0 +1,213 @@
+"""Where each panel stands at a given size of the terminal: one pure function, and the container that obeys it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.widget import Widget
+
+#: Below this nothing can be read; a message says so instead.
+MIN_WIDTH, MIN_HEIGHT = 60, 16
+#: From here on three columns; from there on four, and a second market.
+NORMAL_WIDTH, NORMAL_HEIGHT = 100, 30
+WIDE_WIDTH, WIDE_HEIGHT = 160, 45
+
+GAP = 1  # columns between panels
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel of the main screen, as help and keys know it."""
+
+    id: str
+    title: str
+    about: str  # for the help screen
+    least: int  # rows it needs to say anything, its title included
+    weight: int  # its share of rows left over; 0: never more than `least`
+
+
+PANELS: tuple[Panel, ...] = (
+    Panel(
+        "ladder",
+        "Depth ladder",
+        "Resting size at each price, bids left and asks right of the price, with bars; outside them what takers sold "
+        "and bought there this session. The row between the sides shows the spread. Prices beyond the known depth are "
+        "marked, never shown as empty.",
+        10,
+        1,
+    ),
+    Panel(
+        "cvd",
+        "CVD and price",
+        "Cumulative volume delta of the session (taker buys minus taker sells) over the price, one column per "
+        "timeframe step. Columns in which trades are known to be missing are marked.",
+        9,
+        3,
+    ),
+    Panel(
+        "imbalance",
+        "Imbalance",
+        "Book imbalance (bids minus asks over both) of the best 1, 5, 10 and 20 levels and of bands around the mid, and "
+        "the trade imbalance of recent windows: -1 all asks or sells, +1 all bids or buys.",
+        11,
+        0,
+    ),
+    Panel(
+        "toxicity",
+        "Toxicity",
+        "VPIN at the preset speeds: the value, where it stands in its own history, what pure chance would give, how far "
+        "the open bucket is filled, and how old the value is.",
+        13,
+        0,
+    ),
+    Panel(
+        "flow", "Flow", "Trades by window: volume, delta, share of buys, speed, mean size, order-flow imbalance.", 9, 0
+    ),
+    Panel("alerts", "Alerts", "What fired and what resolved, newest first, then the state of every rule.", 7, 1),
+    Panel("tape", "Tape", "Trades as they happen, newest first. Large prints stand out; `x` hides small ones.", 6, 2),
+)
+TITLES: Mapping[str, str] = {panel.id: panel.title for panel in PANELS}
+_LEAST = {panel.id: panel.least for panel in PANELS} | {"ladder2": 12, "cvd2": 9}
+_WEIGHT = {panel.id: panel.weight for panel in PANELS} | {"ladder2": 1, "cvd2": 1}
+#: Shown beside the ladder on a small screen, in the order Tab cycles them.
+BESIDE: tuple[str, ...] = ("cvd", "imbalance", "toxicity", "flow", "alerts", "tape")
+
+Plan = dict[str, Region]
+
+
+def size_class(width: int, height: int) -> str:
+    """`small`, `narrow`, `normal` or `wide`."""
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        return "small"
+    if width < NORMAL_WIDTH or height < NORMAL_HEIGHT:
+        return "narrow"
+    return "wide" if width >= WIDE_WIDTH and height >= WIDE_HEIGHT else "normal"
+
+
+def small_text(width: int, height: int) -> str:
+    """What is said instead of panels."""
+    return f"enlarge to at least {MIN_WIDTH}×{MIN_HEIGHT} (now {width}×{height})"
+
+
+def plan(width: int, height: int, beside: str = "cvd", zoomed: str | None = None, markets: int = 1) -> Plan:
+    """The region of every visible widget by its id.
+
+    `beside`: the panel next to the ladder on a small screen; `zoomed`: the panel that has the screen alone;
+    `markets`: how many there are (a wide screen shows a second one). Regions never overlap and stay inside.
+    """
+    kind = size_class(width, height)
+    if kind == "small":
+        return {"small": Region(0, 0, max(width, 1), max(height, 1))}
+    out = {
+        "strip": Region(0, 0, width, 1),
+        "status": Region(0, height - 2, width, 1),
+        "message": Region(0, height - 1, width, 1),
+    }
+    top, rows = 1, height - 3
+    if zoomed is not None:
+        return out | {zoomed: Region(0, top, width, rows)}
+    if kind == "narrow":
+        left = max(32, min(46, width * 11 // 20))
+        others = (beside, *(panel for panel in BESIDE if panel != beside)) if rows >= 30 else (beside,)
+        columns = [(left, ("ladder",)), (width - left - GAP, others)]
+    elif kind == "normal":
+        left, right = (
+            min(54, 46 + (width - 120) // 5 if width > 120 else 46 - (120 - width) // 3),
+            max(30, width * 7 // 24),
+        )
+        centre = width - left - right - 2 * GAP
+        columns = [(left, ("ladder",)), (centre, ("cvd", "imbalance", "flow")), (right, ("toxicity", "alerts", "tape"))]
+    else:
+        left, right, tape = 56, 42, 40
+        second = markets > 1
+        columns = [
+            (left, ("ladder", "ladder2") if second else ("ladder",)),
+            (width - left - right - tape - 3 * GAP, ("cvd", "imbalance", "flow", *(("cvd2",) if second else ()))),
+            (right, ("toxicity", "alerts")),
+            (tape, ("tape",)),
+        ]
+    x = 0
+    for column, panels in columns:
+        out |= _stack(x, top, column, rows, panels)
+        x += column + GAP
+    return out
+
+
+def _stack(x: int, y: int, width: int, height: int, panels: Sequence[str]) -> Plan:
+    """Panels one under the other: as many as fit with their least rows, the first always; then the rest is shared."""
+    fitting: list[str] = []
+    free = height
+    for panel in panels:
+        if fitting and _LEAST[panel] > free:
+            continue
+        fitting.append(panel)
+        free -= _LEAST[panel]
+    weights = [_WEIGHT[panel] for panel in fitting]
+    if not any(weights):
+        weights = [0] * (len(fitting) - 1) + [1]
+    out: Plan = {}
+    total, given, seen = sum(weights), 0, 0
+    for panel, weight in zip(fitting, weights, strict=True):
+        seen += weight
+        share = free * seen // total - given
+        given += share
+        rows = _LEAST[panel] + share
+        out[panel] = Region(x, y, width, rows)
+        y += rows
+    return out
+
+
+class PlanLayout(Layout):
+    """Places the children of a `Desk` where its plan says."""
+
+    name = "plan"
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
+        assert isinstance(parent, Desk)
+        regions = parent.plan_for(size)
+        return [
+            WidgetPlacement(regions[child.id], NULL_OFFSET, NULL_SPACING, child)
+            for child in children
+            if child.id in regions
+        ]
+
+
+class Desk(Widget):
+    """All panels, mounted once; the size of the terminal and the user's choice decide which are shown and where."""
+
+    DEFAULT_CSS = "Desk { width: 1fr; height: 1fr; overflow: hidden; }"
+
+    def __init__(self, *children: Widget) -> None:
+        super().__init__(*children, id="desk")
+        self._plan_layout = PlanLayout()
+        self.beside = "cvd"
+        self.zoomed: str | None = None
+        self.markets = 1
+
+    @property
+    def layout(self) -> Layout:
+        """The plan: a style sheet cannot name a layout of our own."""
+        return self._plan_layout
+
+    def plan_for(self, size: Size) -> Plan:
+        """The plan at a size, with what the user chose."""
+        return plan(size.width, size.height, self.beside, self.zoomed, self.markets)
+
+    def on_resize(self) -> None:
+        self.rearrange()
+
+    def rearrange(self) -> None:
+        """Show exactly the widgets of the plan; call it after a change of `beside`, `zoomed` or `markets`."""
+        shown = self.plan_for(self.size)
+        for child in self.children:
+            wanted = child.id in shown
+            if child.display != wanted:
+                child.display = wanted
+        self.refresh(layout=True)
+
+    def visible(self) -> list[str]:
+        """Ids of the panels on the screen."""
+        return [panel.id for panel in PANELS if panel.id in self.plan_for(self.size)]

@@ -1,0 +1,74 @@
+"""What the screen needs of a running engine. The engine's runtime satisfies this; so does a fake in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFields:
+    """One alert rule as a user writes it: the texts of an `[[alerts]]` table, None where a key is left out."""
+
+    name: str
+    when: str  # `metric comparison level`
+    on: str | None = None  # a market or a pattern; None: every market
+    for_: str | None = None  # how long the condition must hold, `3s`; the key is `for`
+    rearm: str | None = None  # the level it must come back to before it can fire again
+    cooldown: str | None = None  # least time between two deliveries
+    severity: str | None = None
+
+
+class Playback(Protocol):
+    """Controls of a replay. Where it stands is in `EngineView.playing`."""
+
+    def pause(self) -> None:
+        """Stop feeding the tape."""
+
+    def resume(self) -> None:
+        """Go on feeding it."""
+
+    def set_speed(self, speed: float) -> None:
+        """Seconds of tape a second; 0: as fast as it goes."""
+
+    def seek(self, t_ns: int) -> None:
+        """Go to this time of the tape (ns since the Unix epoch), clamped to its ends."""
+
+
+class Monitor(Protocol):
+    """The engine as a front end sees it. Every call returns at once and none raises unless it says so."""
+
+    playback: Playback | None  # None: live
+
+    def markets(self) -> Sequence[str]:
+        """The markets as `venue:SYMBOL`, in the order of the markets strip."""
+
+    def view(self, market: str, request: ViewRequest) -> MarketView | None:
+        """The newest picture of a market; None before its instrument is known."""
+
+    def overview(self) -> EngineView:
+        """What is common to all markets."""
+
+    def acknowledge(self) -> None:
+        """The user has seen all alerts that fired so far."""
+
+    def add_rule(self, rule: AlertFields) -> None:
+        """Start watching a rule; raises ValueError with a text for the user."""
+
+    def remove_rule(self, name: str) -> None:
+        """Stop watching the rule of this name."""
+
+    def check_rule(self, when: str) -> str | None:
+        """None when the condition can be watched, else what is wrong with it, with the nearest valid name."""
+
+    def metric_value(self, market: str, metric: str) -> float | None:
+        """The present value of a metric as typed; None when unknown."""
+
+    def metric_names(self) -> Sequence[tuple[str, str, str]]:
+        """Every metric as (an example of how to type it, unit, meaning)."""
+
+    def listen(self, callback: Callable[[AlertEvent], None]) -> None:
+        """Call `callback`, on the engine's event loop, for each alert that fires or resolves."""

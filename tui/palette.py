@@ -1,0 +1,45 @@
+"""The command palette: every action of the registry that can be done now, and every theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.types import IgnoreReturnCallbackType
+
+from tui.actions import ACTIONS, MAIN, key_text, keys_of
+from tui.themes import ThemeSet
+
+
+class ActionCommands(Provider):
+    """Finds actions and themes by a part of their title."""
+
+    def _commands(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
+        """(title, help, what to run)."""
+        app, screen = self.app, self.screen
+        keymap: dict[str, str] = getattr(app, "keys", {})
+        for action in ACTIONS:
+            if action.id in ("palette", "back", "quit_now"):
+                continue
+            node = screen if action.scope == MAIN else app
+            name, parameters = action.action.partition("(")[0], ()
+            if not node.check_action(name, parameters):
+                continue
+            keys = " ".join(key_text(key) for key in keys_of(action, keymap))
+            yield f"{action.title}  ({keys})", action.tooltip, partial(app.run_action, action.action, node)
+        themes: ThemeSet | None = getattr(app, "themes", None)
+        for name in themes.themes if themes is not None else ():
+            yield f"Theme: {name}", "Use this colour theme", partial(setattr, app, "theme", name)
+
+    async def discover(self) -> Hits:
+        """Everything, before anything is typed."""
+        for title, about, run in self._commands():
+            yield DiscoveryHit(title, run, help=about)
+
+    async def search(self, query: str) -> Hits:
+        """What matches the typed text."""
+        matcher = self.matcher(query)
+        for title, about, run in self._commands():
+            if (score := matcher.match(title)) > 0:
+                yield Hit(score, matcher.highlight(title), run, help=about)

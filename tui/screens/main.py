@@ -1,0 +1,299 @@
+"""The main screen: all panels, one frame at a time, and what the keys do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from engine.view import EngineView, MarketView, Notice, ViewRequest
+from tui.actions import ACTIONS, MAIN, bindings
+from tui.display import Display, next_speed
+from tui.layout import BESIDE, NORMAL_HEIGHT, NORMAL_WIDTH, PANELS, WIDE_HEIGHT, WIDE_WIDTH, Desk, size_class
+from tui.message import MessageLine, SmallMessage
+from tui.monitor import Monitor
+from tui.panels.alerts import Alerts
+from tui.panels.base import RowPanel, Runs
+from tui.panels.cvd import CvdChart
+from tui.panels.flow import Flow
+from tui.panels.imbalance import Imbalance
+from tui.panels.ladder import Ladder
+from tui.panels.status import Status
+from tui.panels.strip import Strip
+from tui.panels.tape import Tape
+from tui.panels.toxicity import Toxicity
+from tui.untrusted import escape_text
+
+_REPLAY_ONLY = frozenset(action.action.partition("(")[0] for action in ACTIONS if action.replay)
+_SECOND = ("ladder2", "cvd2")
+
+
+class SecondLadder(Ladder):
+    """The ladder of the market beside the chosen one; its title names it."""
+
+    def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
+        """The market's name first."""
+        return (("text", escape_text(view.instrument.symbol, 24) + " "), *super().note(view, overview, width))
+
+
+class SecondCvd(CvdChart):
+    """The chart of the market beside the chosen one; its title names it."""
+
+    def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
+        """The market's name first."""
+        return (("text", escape_text(view.instrument.symbol, 24) + " "), *super().note(view, overview, width))
+
+
+class MainScreen(Screen[None]):
+    """Panels are mounted once; `show` gives the visible ones the newest views."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(MAIN)]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NORMAL_WIDTH, "-normal"), (WIDE_WIDTH, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (NORMAL_HEIGHT, "-tall"), (WIDE_HEIGHT, "-high")]
+    AUTO_FOCUS = "#ladder"
+
+    def __init__(self, monitor: Monitor, keymap: Mapping[str, str], fps: float, report: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self.chosen = Display()
+        self._report = report
+        self.panels: dict[str, RowPanel] = {
+            "ladder": Ladder(id="ladder"),
+            "cvd": CvdChart(id="cvd"),
+            "imbalance": Imbalance(id="imbalance"),
+            "toxicity": Toxicity(id="toxicity"),
+            "flow": Flow(id="flow"),
+            "alerts": Alerts(id="alerts"),
+            "tape": Tape(id="tape"),
+            "ladder2": SecondLadder(id="ladder2"),
+            "cvd2": SecondCvd(id="cvd2"),
+        }
+        self.strip = Strip(id="strip")
+        self.status = Status(id="status")
+        for panel in (*self.panels.values(), self.strip, self.status):
+            panel.set_clock(fps)
+        self.message = MessageLine(keymap)
+        self.desk = Desk(self.strip, *self.panels.values(), self.status, self.message, SmallMessage())
+        self._failed: set[str] = set()
+        self._shown: str | None = None  # the market of the last frame
+        self.view: MarketView | None = None  # what that frame showed
+
+    def compose(self) -> ComposeResult:
+        yield self.desk
+
+    # ---- frames
+
+    @property
+    def _ladder(self) -> Ladder:
+        ladder = self.panels["ladder"]
+        assert isinstance(ladder, Ladder)
+        return ladder
+
+    def request(self, panels: list[RowPanel]) -> ViewRequest:
+        """What the engine should send for these panels; next to nothing of what none of them shows."""
+        fields: dict[str, Any] = {"ladder_rows": 1, "tape_rows": 1, "series_columns": 1}
+        metrics: dict[str, None] = {}
+        for panel in panels:
+            wanted = getattr(panel, "request_fields", None)
+            if wanted is not None:
+                fields |= wanted()
+            metrics |= dict.fromkeys(panel.metrics)
+        return ViewRequest(**fields, metrics=tuple(metrics))
+
+    def show(self, now: float, notices: tuple[Notice, ...], fps: float) -> None:
+        """One frame at `now` (seconds, monotonic): the newest view to every visible panel, unless paused."""
+        overview = self.monitor.overview()
+        self.message.present((*notices, *overview.notices), now)
+        self.status.fps = fps
+        self.status.paused_for = None if self.chosen.paused_at is None else now - self.chosen.paused_at
+        if self.chosen.paused_at is None or self.view is None:
+            self._frame(overview, force=False)
+        else:
+            self._present(self.status, self.view, overview, force=False)
+
+    def show_again(self) -> None:
+        """A frame at once, also of slow panels and when paused: the user has just changed what is shown."""
+        self._frame(self.monitor.overview(), force=True)
+
+    def _frame(self, overview: EngineView, force: bool) -> None:
+        markets = self.monitor.markets()
+        if self.desk.markets != len(markets):
+            self.desk.markets = len(markets)
+            self.desk.rearrange()
+        market = self.chosen.choose(markets)
+        shown = [panel for name, panel in self.panels.items() if panel.display and name not in _SECOND]
+        view = self.monitor.view(market, self.request(shown)) if market is not None else None
+        if market != self._shown and view is not None:
+            # The ladder asked for the prices of another market: let it find its place first, then ask again.
+            self._shown, force = market, True
+            if self._ladder.display and market is not None:
+                self._present(self._ladder, view, overview, force)
+                view = self.monitor.view(market, self.request(shown))
+        self.view = view
+        self.strip.current = market
+        for panel in (self.strip, *shown, self.status):
+            if panel.display:
+                self._present(panel, view, overview, force)
+        second = [self.panels[name] for name in _SECOND if self.panels[name].display]
+        other = self.chosen.second(markets) if second else None
+        if other is not None:
+            beside = self.monitor.view(other, self.request(second))
+            for panel in second:
+                self._present(panel, beside, overview, force)
+
+    def _present(self, panel: RowPanel, view: MarketView | None, overview: EngineView, force: bool) -> None:
+        name = panel.id or ""
+        if name in self._failed:
+            return
+        try:
+            panel.present(view, overview, force=force)
+        except Exception as error:
+            # One panel's fault must not take the others down; it stays as it was, and says so.
+            self._failed.add(name)
+            self.log.error(f"panel {name}", error)
+            self._report(name, f"this panel stopped: {type(error).__name__}: {error}. Zoom another, or restart.")
+
+    # ---- actions: panels
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Replay keys are greyed out while nothing is replayed."""
+        if action in _REPLAY_ONLY:
+            return True if self.monitor.playback is not None else None
+        return True
+
+    def _narrow(self) -> bool:
+        return size_class(self.desk.size.width, self.desk.size.height) == "narrow"
+
+    def _focused(self) -> str:
+        panel = self.focused.id if self.focused is not None else None
+        return panel if panel in self.panels else "ladder"
+
+    def action_panel(self, panel: str) -> None:
+        """Focus a panel: bring it beside the ladder, or zoom it where there is no room for it otherwise."""
+        if self.desk.zoomed is not None:
+            self.desk.zoomed = panel
+        elif self._narrow() and panel != "ladder":
+            self.desk.beside = panel
+        elif panel not in self.desk.visible():
+            self.desk.zoomed = panel
+        self._rearrange(panel)
+
+    def action_cycle_panel(self, step: int) -> None:
+        """The next panel: the one beside the ladder changes on a small screen, the focus on a larger one."""
+        if self.desk.zoomed is not None:
+            ids = [panel.id for panel in PANELS]
+        elif self._narrow():
+            ids = list(BESIDE)
+        else:
+            ids = self.desk.visible() or ["ladder"]
+        current = self.desk.beside if self._narrow() and self.desk.zoomed is None else self._focused()
+        self.action_panel(ids[(ids.index(current) + step) % len(ids)] if current in ids else ids[0])
+
+    def action_zoom(self) -> None:
+        """The focused panel alone on the screen, and back."""
+        panel = self._focused()
+        self.desk.zoomed = panel.rstrip("2") if self.desk.zoomed is None else None
+        self._rearrange(self.desk.zoomed or panel)
+
+    def action_back(self) -> None:
+        """Leave zoom."""
+        if self.desk.zoomed is not None:
+            self.action_zoom()
+
+    def _rearrange(self, focus: str) -> None:
+        self.desk.rearrange()
+        self.panels[focus].focus(scroll_visible=False)
+        self.call_after_refresh(self.show_again)
+
+    # ---- actions: what is shown
+
+    def toggle_pause(self, now: float) -> None:
+        """Hold the picture, or let it run again (`now`: seconds, monotonic)."""
+        self.chosen.paused_at = now if self.chosen.paused_at is None else None
+        self.status.paused_for = None if self.chosen.paused_at is None else 0.0
+        if self.view is not None:
+            self._present(self.status, self.view, self.monitor.overview(), force=True)
+
+    def action_market(self, step: int) -> None:
+        """The next or previous market."""
+        if self.chosen.step(self.monitor.markets(), step):
+            self.show_again()
+
+    def show_market(self, market: str | None) -> None:
+        """A market by its name; None leaves things as they are."""
+        if market is not None:
+            self.chosen.market = market
+            self.show_again()
+
+    def action_recentre(self) -> None:
+        """Mid price to the middle."""
+        self._ladder.recentre()
+        self.show_again()
+
+    def action_follow(self) -> None:
+        """Mid price always in the middle, or not."""
+        self._ladder.toggle_follow()
+        self.show_again()
+
+    def action_group(self, step: int) -> None:
+        """Coarser or finer prices."""
+        if step > 0:
+            self._ladder.coarser()
+        else:
+            self._ladder.finer()
+        self.show_again()
+
+    def action_scroll(self, rows: int) -> None:
+        """Higher or lower prices."""
+        self._ladder.scroll_rows(rows)
+        self.show_again()
+
+    def action_timeframe(self, step: int) -> None:
+        """A longer or shorter chart column."""
+        flow = self.panels["flow"]
+        if isinstance(flow, Flow) and flow.has_focus:
+            flow.shift_window(step)
+        for name in ("cvd", "cvd2") if not flow.has_focus else ():
+            chart = self.panels[name]
+            assert isinstance(chart, CvdChart)
+            chart.shift_step(step)
+        self.show_again()
+
+    def action_tape_min(self) -> None:
+        """Hide small prints, or show them again."""
+        tape = self.panels["tape"]
+        assert isinstance(tape, Tape)
+        tape.cycle_minimum()
+        self.show_again()
+
+    # ---- actions: replay
+
+    def action_playback(self) -> None:
+        """Stop or go on playing."""
+        playback, playing = self.monitor.playback, self.monitor.overview().playing
+        if playback is not None:
+            if playing is not None and playing.paused:
+                playback.resume()
+            else:
+                playback.pause()
+
+    def action_speed(self, step: int) -> None:
+        """Twice or half as fast."""
+        playback, playing = self.monitor.playback, self.monitor.overview().playing
+        if playback is not None:
+            playback.set_speed(next_speed(playing.speed if playing is not None else 1.0, step))
+
+    def action_seek(self, seconds: int) -> None:
+        """So many seconds on, or back."""
+        playback, playing = self.monitor.playback, self.monitor.overview().playing
+        if playback is None or playing is None or playing.t is None:
+            return
+        wanted = playing.t + seconds * 1_000_000_000
+        if playing.start is not None:
+            wanted = max(wanted, playing.start)
+        if playing.end is not None:
+            wanted = min(wanted, playing.end)
+        playback.seek(wanted)
