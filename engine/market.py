@@ -418,7 +418,7 @@ class _Reader:
     def closings(self, metric: Metric, since: int) -> Ints | None:
         """See Reader."""
         read = getattr(self._market.calculator(metric), "closings", None)
-        return None if read is None else read(max(since, self._market.horizon), self.until)
+        return None if read is None else read(max(since, self._market.horizon) - 1, self.until - 1)
 
     def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
         """See Reader."""

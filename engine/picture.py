@@ -73,7 +73,7 @@ def _ladder(market: Market, request: ViewRequest) -> LadderView:
     prices = top - group * np.arange(rows, dtype=np.int64)
     bid = _grouped(*book.levels(1, until=int(prices[-1])), prices, group, rounding=-1)
     ask = _grouped(*book.levels(-1, until=int(prices[0])), prices, group, rounding=1)
-    sold = bought = np.zeros(rows, np.int64)
+    sold = bought = [0] * rows
     poc = None
     if market.profile is not None:
         sold, bought = market.profile.at(prices, group)
@@ -83,7 +83,7 @@ def _ladder(market: Market, request: ViewRequest) -> LadderView:
         group=group,
         rows=tuple(
             LadderRow(*row)
-            for row in zip(prices.tolist(), bid.tolist(), ask.tolist(), sold.tolist(), bought.tolist(), strict=True)
+            for row in zip(prices.tolist(), bid.tolist(), ask.tolist(), sold, bought, strict=True)
         ),
         best_bid=best_bid,
         best_ask=best_ask,

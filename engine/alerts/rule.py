@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from engine.alerts.condition import Condition, ConditionError, parse_condition, parse_level
 
-SEVERITIES = ("info", "warning", "high")
+SEVERITIES = ("info", "warning", "critical")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 
 
@@ -82,6 +82,8 @@ def _keyed(key: str, read: Callable[[str], _Value], text: str) -> _Value:
 
 def parse_duration(text: str) -> int:
     """A duration such as 500ms, 3s, 30m or 0s in ns; raises ConditionError."""
+    if text.strip() == "0":
+        return 0
     match = re.fullmatch(r"(\d{1,9})(?:\.(\d{1,3}))?\s*(ms|s|m|h|d)", text.strip())
     if match is None:
         raise ConditionError(f"{text.strip()[:40]!r} is not a duration: write 500ms, 3s, 30m, 2h or 1d")

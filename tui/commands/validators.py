@@ -1,69 +1,76 @@
-"""The configuration's names held against what there is: themes, panels, actions, metrics.
-
-Each check imports what it needs when there is something to check, so a command that draws nothing does not load
-the screen for a configuration that says nothing of it. Textual reads its environment when it is imported: where a
-screen follows, call `tui.terminal.tell_textual` before the configuration is loaded.
-"""
+"""What the configuration is checked against beyond its types: metrics, themes, actions, venues, panels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tui.config.checks import Validators, one_of
+from tui.config.checks import Validators
 from tui.config.model import Alert
-from tui.config.paths import themes_dir
 
 
-def check_theme(name: str) -> str | None:
-    """What is wrong with `theme`."""
+def _market(text: str) -> str | None:
+    from tui.commands.sources import split_market
+
+    parts = split_market(text)
+    if parts is None:
+        return f'"{text}" is not a market; write venue:SYMBOL, such as "binance:ETH/USDT"'
+    return _venue(parts[0])
+
+
+def _venue(name: str) -> str | None:
+    from connectors.venues import VENUES
+    from tui.config.problems import unknown_name
+
+    return None if name in VENUES else unknown_name(name, VENUES, "venue")
+
+
+def _theme(name: str) -> str | None:
+    from tui.config.paths import themes_dir
+    from tui.config.problems import unknown_name
     from tui.themes import load_themes
 
-    return one_of(load_themes(themes_dir()).themes, "theme")(name)
+    themes = load_themes(themes_dir()).themes
+    return None if name in themes else unknown_name(name, themes, "theme")
 
 
-def check_panel(name: str) -> str | None:
-    """What is wrong with `layout.beside`."""
+def _panel(name: str) -> str | None:
+    from tui.config.problems import unknown_name
     from tui.layout import BESIDE
 
-    return one_of(BESIDE, "panel")(name)
+    return None if name in BESIDE else unknown_name(name, BESIDE, "panel")
 
 
-def check_keymap(mapping: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """(action id, what is wrong) of [keys]."""
+def _keys(mapping: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     from tui.actions import check_keys
 
-    for line in check_keys(mapping):
-        action, _, complaint = line.removeprefix("keys.").partition(": ")
-        yield action, complaint
+    for text in check_keys(mapping):
+        key, _, wrong = text.removeprefix("keys.").partition(": ")
+        yield key, wrong
 
 
-def check_alert(alert: Alert) -> Iterable[tuple[str, str]]:
-    """(key, what is wrong) of an alert whose types are right; nothing when it can run."""
+def _channel(name: str) -> str | None:
+    return None if name in ("trades", "book") else f'"{name}" is not a channel; expected "trades" or "book"'
+
+
+def _alert(alert: Alert) -> Iterable[tuple[str, str]]:
     from engine.alerts.condition import ConditionError
     from engine.alerts.rule import compile_rule
 
     try:
-        compile_rule(
-            alert.name,
-            alert.when,
-            alert.on,
-            alert.hold,
-            None if alert.rearm is None else str(alert.rearm),
-            alert.cooldown,
-            alert.severity,
-            alert.message,
-        )
+        compile_rule(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity)
     except ConditionError as error:
-        key, found, complaint = str(error).partition(": ")
-        if found and key in ("name", "when", "on", "for", "rearm", "cooldown", "severity", "message"):
-            yield key, complaint
-        else:
-            yield "when", str(error)
+        key, _, text = str(error).partition(": ")
+        return [(key, text)] if key in ("name", "when", "for", "rearm", "cooldown", "severity") else [("when", str(error))]
+    return []
 
 
+#: All deep checks.
 VALIDATORS: Validators = {
-    "theme": check_theme,
-    "panel": check_panel,
-    "keys": check_keymap,
-    "alert": check_alert,
+    "market": _market,
+    "theme": _theme,
+    "panel": _panel,
+    "keys": _keys,
+    "venue": _venue,
+    "channel": _channel,
+    "alert": _alert,
 }

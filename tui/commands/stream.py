@@ -1,0 +1,259 @@
+"""`flowtape stream`: metrics as NDJSON on stdout, on a grid of event time. The contract for scripts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.alerts.rule import parse_duration
+from engine.instrument import Instrument
+from engine.metrics.names import Metric, MetricError, parse_metrics
+from engine.metrics.registry import listing
+from engine.runtime import Runtime
+from engine.sampling import Reader
+from engine.tape import Ints
+from engine.view import Notice
+from tui.commands.failure import Failure, UsageError
+from tui.commands.sources import Sources, add_source_arguments, day_lots, open_sources, read_config
+from tui.untrusted import escape_text
+
+DEFAULT_METRICS = "last,mid,spread_bps,delta(60s),cvd,ti(60s),ofi(10s),imbalance(5),vpin(adv/50,50)"
+_PROGRESS_S = 0.5
+_encode = msgspec.json.Encoder().encode
+
+
+def add_parser(subparsers: Any) -> None:
+    """`stream` on the command line."""
+    parser = subparsers.add_parser(
+        "stream",
+        help="metrics as NDJSON on stdout, on an event-time grid",
+        description="Prints one JSON line per market and grid instant: the state after all rows with time <= t. "
+        "Unknown values are null. Recordings run as fast as they can be read, live markets as they happen.",
+        epilog="flowtape stream capture.gz --every 1s --metrics 'cvd,ti(30s),vpin(1000,50),imbalance(5)'",
+    )
+    parser.add_argument(
+        "sources", nargs="*", metavar="FILE|MARKET", help="recordings, or live markets such as sim:BTC/USDT"
+    )
+    parser.add_argument("--every", default="1s", metavar="DURATION", help="distance of the grid instants (default 1s)")
+    parser.add_argument("--metrics", default=DEFAULT_METRICS, metavar="LIST", help="comma-separated names, see --list")
+    parser.add_argument(
+        "--list", action="store_true", help="list the metrics with arguments, unit, meaning and warm-up"
+    )
+    parser.add_argument("--for", dest="duration", metavar="DURATION", help="stop after this much of the tape")
+    add_source_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stream until the sources end, `--for` is over, or the user interrupts."""
+    if args.list:
+        return _list()
+    if not args.sources:
+        raise UsageError("stream needs a FILE or a MARKET; try: flowtape stream sim:BTC/USDT --for 60s")
+    every, duration = _duration("--every", args.every), None
+    if args.duration is not None:
+        duration = _duration("--for", args.duration)
+    try:
+        metrics = tuple(parse_metrics(args.metrics))
+    except MetricError as error:
+        raise UsageError(f"--metrics: {error}") from None
+    sources = open_sources(args, read_config(args, strict=True), paced=False)
+    return asyncio.run(_stream(sources, metrics, every, duration, args))
+
+
+def _duration(option: str, text: str) -> int:
+    try:
+        ns = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if ns < 1_000_000:
+        raise UsageError(f"{option}: {text!r} must be at least 1ms")
+    return ns
+
+
+def _list() -> int:
+    rows = listing()
+    width = max(len(row.usage) for row in rows)
+    unit = max(len(row.unit) for row in rows)
+    group = None
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            print(f"\n{group}")
+        print(
+            f"  {row.usage:<{width}}  {row.unit:<{unit}}  {row.meaning}\n  {'':<{width}}  {'':<{unit}}  warm-up: {row.warmup}"
+        )
+    return 0
+
+
+class Lines:
+    """NDJSON lines of all markets. Recordings: in order of (time, order of opening); live: as they come."""
+
+    def __init__(self, write: Callable[[bytes], None], ordered: bool) -> None:
+        self._write = write
+        self._ordered = ordered
+        self._waiting: list[deque[tuple[int, bytes]]] = []
+        self._reached: list[int] = []  # every instant before it has been handed in, by market
+
+    def join(self) -> int:
+        """A market begins; its number."""
+        self._waiting.append(deque())
+        self._reached.append(0)
+        return len(self._waiting) - 1
+
+    def add(self, number: int, reached: int, lines: list[tuple[int, bytes]]) -> None:
+        """Lines of a market, ascending; it will hand in no more before `reached`."""
+        self._reached[number] = reached
+        if not self._ordered:
+            self._write(b"".join(line for _, line in lines))
+            return
+        self._waiting[number].extend(lines)
+        self._release(min(self._reached))
+
+    def finish(self) -> None:
+        """No more lines will come."""
+        self._release(1 << 62)
+
+    def _release(self, until: int) -> None:
+        out = []
+        for number, waiting in enumerate(self._waiting):
+            while waiting and waiting[0][0] < until:
+                t, line = waiting.popleft()
+                out.append((t, number, line))
+        if out:
+            out.sort()
+            self._write(b"".join(line for _, _, line in out))
+
+
+class LineSampler:
+    """Turns the grid instants of one market into lines (engine.sampling.Sampler)."""
+
+    def __init__(
+        self, instrument: Instrument, every: int, metrics: tuple[Metric, ...], lines: Lines, until: Callable[[int], int]
+    ) -> None:
+        self._market = instrument.market
+        self._every = every
+        self._metrics = metrics
+        self._lines = lines
+        self._number = lines.join()
+        self._until = until
+
+    @property
+    def every(self) -> int:
+        """See Sampler."""
+        return self._every
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """See Sampler."""
+        return self._metrics
+
+    def take(self, times: Ints, clock: int, reader: Reader) -> None:
+        """See Sampler."""
+        limit = self._until(clock)
+        wanted = int(np.searchsorted(times, limit, side="right"))
+        if not len(times):
+            return
+        columns = [reader.values(metric, times)[:wanted].tolist() for metric in self._metrics]
+        book, trades = reader.trust(times)
+        keys = [metric.key for metric in self._metrics]
+        lines = []
+        for i, t in enumerate(times[:wanted].tolist()):
+            values: dict[str, float | None] = {}
+            flags: dict[str, str] = {}
+            for key, column in zip(keys, columns, strict=True):
+                value = column[i]
+                if value - value != 0:  # not finite
+                    if value == value:
+                        flags[key] = "inf" if value > 0 else "-inf"
+                    value = None
+                values[key] = value
+            line: dict[str, object] = {"t": t, "market": self._market, "metrics": values}
+            line["trust"] = {"book": book[i], "trades": trades[i]}
+            if flags:
+                line["flags"] = flags
+            lines.append((t, _encode(line) + b"\n"))
+        self._lines.add(self._number, int(times[-1]) + 1, lines)
+
+
+class _Limit:
+    """`--for`: the end of what is wanted, counted from the first row of any market."""
+
+    def __init__(self, duration: int | None) -> None:
+        self._duration = duration
+        self._end: int | None = None
+        self.passed = asyncio.Event()
+
+    def __call__(self, clock: int) -> int:
+        if self._duration is None:
+            return 1 << 62
+        if self._end is None:
+            self._end = clock + self._duration
+        if clock > self._end:
+            self.passed.set()
+        return self._end
+
+
+async def _stream(
+    sources: Sources, metrics: tuple[Metric, ...], every: int, duration: int | None, args: argparse.Namespace
+) -> int:
+    out = sys.stdout.buffer
+
+    def write(data: bytes) -> None:
+        out.write(data)
+        if sources.live:
+            out.flush()
+
+    lines = Lines(write, ordered=not sources.live)
+    limit = _Limit(duration)
+    runtime = Runtime(
+        sources.feeds,
+        samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, limit)],
+        day_lots=day_lots(args),
+        on_notice=_tell,
+    )
+    tasks = {asyncio.create_task(runtime.run()), asyncio.create_task(limit.passed.wait())}
+    progress = asyncio.create_task(_progress(runtime)) if sys.stderr.isatty() and not out.isatty() else None
+    try:
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()
+    finally:
+        if progress is not None:
+            progress.cancel()
+            print("\r\x1b[K", end="", file=sys.stderr)
+    lines.finish()
+    out.flush()
+    if runtime.failures:
+        return 1
+    if not runtime.markets:
+        raise Failure("the sources held no rows: nothing to stream")
+    return 0
+
+
+def _tell(notice: Notice) -> None:
+    print(f"flowtape: {escape_text(notice.source, 120)}: {escape_text(notice.text, 500)}", file=sys.stderr)
+
+
+async def _progress(runtime: Runtime) -> None:
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(_PROGRESS_S)
+        if time.monotonic() - began < 1:
+            continue
+        clock = max((market.t for market in runtime.markets.values()), default=0)
+        messages = sum(market.messages for market in runtime.markets.values())
+        at = datetime.fromtimestamp(clock / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        print(f"\r\x1b[K{at} UTC  {messages:,} messages", end="", file=sys.stderr, flush=True)

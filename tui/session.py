@@ -1,0 +1,101 @@
+"""The engine's runtime as the screen sees it (`tui.monitor.Monitor`): pictures, rules, names of metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from connectors.replay import Playback
+from engine.alerts.condition import ConditionError, parse_condition
+from engine.alerts.rule import Rule, compile_rule
+from engine.metrics.names import MetricError, parse_metric
+from engine.metrics.registry import SPECS, listing
+from engine.runtime import Runtime
+from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
+from tui.monitor import AlertFields
+
+#: How a metric whose arguments have no defaults may be typed.
+_EXAMPLES = {"W": "30s", "L": "5", "X": "10bps", "side": "bid", "N": "100k", "V": "adv/50", "n": "50", "k": "2"}
+
+
+def rule_of(fields: AlertFields, message: str | None = None) -> Rule:
+    """A rule as watched from a rule as written. Raises ConditionError."""
+    return compile_rule(
+        fields.name, fields.when, fields.on, fields.for_, fields.rearm, fields.cooldown, fields.severity, message
+    )
+
+
+class Session:
+    """One run of the monitor: `run()` starts the engine on the app's event loop."""
+
+    def __init__(self, runtime: Runtime, asked: Sequence[str], playback: Playback | None) -> None:
+        self._runtime = runtime
+        self._asked = tuple(asked)
+        self._player = playback
+        self.playback = playback
+
+    async def run(self) -> None:
+        """Run the engine until it is cancelled; a replay stays for seeking after its end."""
+        await self._runtime.run()
+        await asyncio.Event().wait()  # feeds that ended leave their last picture on the screen
+
+    def markets(self) -> Sequence[str]:
+        """See Monitor."""
+        known = self._runtime.markets
+        return (*self._asked, *(name for name in known if name not in self._asked))
+
+    def view(self, market: str, request: ViewRequest) -> MarketView | None:
+        """See Monitor."""
+        return self._runtime.view(market, request)
+
+    def overview(self) -> EngineView:
+        """See Monitor."""
+        picture = self._runtime.overview()
+        return picture if self._player is None else replace(picture, playing=self._player.view())
+
+    def acknowledge(self) -> None:
+        """See Monitor."""
+        self._runtime.acknowledge()
+
+    def add_rule(self, rule: AlertFields) -> None:
+        """See Monitor."""
+        compiled = rule_of(rule)
+        if any(other.name == compiled.name for other in self._runtime.rules):
+            raise ConditionError(f"name: there is already a rule {compiled.name!r}")
+        self._runtime.set_rules((*self._runtime.rules, compiled))
+
+    def remove_rule(self, name: str) -> None:
+        """See Monitor."""
+        self._runtime.set_rules([rule for rule in self._runtime.rules if rule.name != name])
+
+    def check_rule(self, when: str) -> str | None:
+        """See Monitor."""
+        try:
+            parse_condition(when)
+        except ConditionError as error:
+            return str(error)
+        return None
+
+    def metric_value(self, market: str, metric: str) -> float | None:
+        """See Monitor."""
+        found = self._runtime.markets.get(market)
+        try:
+            return None if found is None else found.value(parse_metric(metric))
+        except MetricError:
+            return None
+
+    def metric_names(self) -> Sequence[tuple[str, str, str]]:
+        """See Monitor."""
+        return [(example(name), row.unit, row.meaning) for name, row in zip(SPECS, listing(), strict=True)]
+
+    def listen(self, callback: Callable[[AlertEvent], None]) -> None:
+        """See Monitor."""
+        self._runtime.listen(callback)
+
+
+def example(name: str) -> str:
+    """A metric as one would type it: its name with the defaults, or plausible arguments."""
+    params = SPECS[name].params
+    texts = [param.default if param.default is not None else _EXAMPLES.get(param.name, "1") for param in params]
+    return f"{name}({','.join(texts)})" if texts else name
