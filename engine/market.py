@@ -37,12 +37,19 @@ _NEVER = 1 << 62
 class Market:
     """One market: `engine.feed.Sink` for its source, samples and views for everyone else.
 
-    `samplers` read values on grids of event time; `chart` keeps what a screen draws (session profile,
-    chart columns, prints). Metrics may be added while it runs (`ensure`): they know only what comes later.
+    `samplers` read values on grids of event time; `metrics` are computed for views from the first row on;
+    `chart` keeps what a screen draws (session profile, chart columns, prints). More metrics may be added while
+    it runs (`ensure`): they know only what comes later.
     """
 
     def __init__(
-        self, instrument: Instrument, samplers: Iterable[Sampler] = (), *, chart: bool = False, day_lots: int | None = None
+        self,
+        instrument: Instrument,
+        samplers: Iterable[Sampler] = (),
+        *,
+        metrics: Iterable[Metric] = (),
+        chart: bool = False,
+        day_lots: int | None = None,
     ) -> None:
         self.instrument = instrument
         self.context = Context(instrument, day_lots)
@@ -74,6 +81,8 @@ class Market:
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
             self.calculators["chart profile"], self.calculators["chart series"] = self.profile, self.series
+        for metric in metrics:
+            self.ensure(metric)
         for sampler in samplers:
             self.sample_for(sampler)
 

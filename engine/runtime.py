@@ -17,6 +17,7 @@ from engine.alerts.watch import Watch
 from engine.feed import Feed, SourceError
 from engine.instrument import Instrument
 from engine.market import Market
+from engine.metrics.names import Metric
 from engine.picture import market_summary, market_view
 from engine.sampling import Sampler
 from engine.view import AlertEvent, EngineView, MarketView, Notice, ViewRequest
@@ -34,7 +35,7 @@ class Runtime:
     """Markets, their feeds and their rules. `engine.feed.Engine` for the feeds.
 
     `samplers(instrument)` gives what reads values of a newly opened market on a grid (headless commands);
-    `chart` keeps what a screen draws. `day_lots(instrument)` is the user's own average daily volume, if any.
+    `metrics` are computed for views from the first row on; `chart` keeps what a screen draws. `day_lots(instrument)` is the user's own average daily volume, if any.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Runtime:
         *,
         rules: Sequence[Rule] = (),
         samplers: Callable[[Instrument], Iterable[Sampler]] = lambda _: (),
+        metrics: Sequence[Metric] = (),
         chart: bool = False,
         day_lots: Callable[[Instrument], int | None] = lambda _: None,
         on_notice: Callable[[Notice], None] = lambda _: None,
@@ -50,6 +52,7 @@ class Runtime:
         self._feeds = tuple(feeds)
         self._rules = tuple(rules)
         self._samplers = samplers
+        self._metrics = tuple(metrics)
         self._chart = chart
         self._day_lots = day_lots
         self._on_notice = on_notice
@@ -75,7 +78,11 @@ class Runtime:
             known.finish()
             self.notice(instrument.market, "tick, lot or contract size changed: its metrics begin anew")
         market = Market(
-            instrument, self._samplers(instrument), chart=self._chart, day_lots=self._day_lots(instrument)
+            instrument,
+            self._samplers(instrument),
+            metrics=self._metrics,
+            chart=self._chart,
+            day_lots=self._day_lots(instrument),
         )
         self.markets[instrument.market] = market
         self._watch(market)

@@ -1,0 +1,120 @@
+"""Folding a list of events through a calculator, cut into batches anywhere."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.metrics.batch import NO_ASK, NO_BID, Batch, Floats, Quotes, Trades
+from engine.metrics.calculator import Calculator
+
+
+@dataclass(frozen=True)
+class Fill:
+    t: int
+    qty: int
+    side: int
+    px: int = 100
+
+
+@dataclass(frozen=True)
+class Touch:
+    """The book after a message. Empty side: NO_BID or NO_ASK with size 0."""
+
+    t: int
+    bid: int = NO_BID
+    bid_qty: int = 0
+    ask: int = NO_ASK
+    ask_qty: int = 0
+    valid: bool = True
+    epoch: int = 0
+    sums: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DayVolume:
+    t: int
+    lots: int
+
+
+Event = Fill | Touch | DayVolume
+
+
+def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = ()) -> Batch:
+    fills = [e for e in events if isinstance(e, Fill)]
+    touches = [e for e in events if isinstance(e, Touch)]
+
+    def ints(values: Sequence[int]) -> np.ndarray:
+        return np.array(values, np.int64)
+
+    return Batch(
+        trades=Trades(*(ints([getattr(e, n) for e in fills]) for n in ("t", "px", "qty", "side"))),
+        quotes=Quotes(
+            ints([e.t for e in touches]),
+            ints([e.bid for e in touches]),
+            ints([e.bid_qty for e in touches]),
+            ints([e.ask for e in touches]),
+            ints([e.ask_qty for e in touches]),
+            np.array([e.valid for e in touches], np.bool_),
+            ints([e.epoch for e in touches]),
+        ),
+        sums={k: (ints([e.sums[k][0] for e in touches]), ints([e.sums[k][1] for e in touches])) for k in taps},
+        day_volumes=tuple((e.t, e.lots) for e in events if isinstance(e, DayVolume)),
+        start=start,
+        end=events[-1].t if events else start,
+    )
+
+
+def fold(
+    make: Callable[[], Calculator],
+    events: Sequence[Event],
+    cuts: Sequence[int],
+    fields: Sequence[str],
+    times: np.ndarray,
+    taps: Sequence[int] = (),
+    restore: bool = True,
+) -> dict[str, Floats]:
+    """Values of the fields at ascending times, folded in batches that end at `cuts` (indices into events).
+
+    An instant is sampled as soon as the clock has passed it, the others at the end; with `restore` a fresh
+    calculator takes over the state after every batch.
+    """
+
+    def fresh() -> Calculator:
+        made = make()
+        for name in fields:
+            assert len(made.sample(name, np.empty(0, np.int64))) == 0
+        return made
+
+    calculator, clock, done = fresh(), 0, 0
+    values: dict[str, list[Floats]] = {name: [np.empty(0)] for name in fields}
+    begin = 0
+    for end in [*cuts, len(events)]:
+        batch = batch_of(events[begin:end], clock, taps)
+        calculator.update(batch)
+        clock, begin = batch.end, end
+        due = int(np.searchsorted(times, clock, "left")) if end < len(events) else len(times)
+        for name in fields:
+            values[name].append(calculator.sample(name, times[done:due]))
+        if due > done:
+            calculator.advance(int(times[due - 1]))
+            done = due
+        if restore:
+            state = calculator.state()
+            calculator = fresh()
+            calculator.restore(state)
+    return {name: np.concatenate(parts) for name, parts in values.items()}
+
+
+def random_cuts(rng: random.Random, count: int) -> list[int]:
+    """Ascending cut points with many batches of 0 and of 1 event."""
+    cuts = sorted(rng.choices(range(count + 1), k=rng.randint(0, max(1, count // 3))))
+    return sorted(cuts + rng.choices(cuts, k=len(cuts) // 3)) if cuts else cuts
+
+
+def every_event(count: int) -> list[int]:
+    """Batches of one event, with an empty one before each."""
+    return [i for i in range(count) for _ in (0, 1)]
