@@ -22,9 +22,8 @@ from engine.tape import Ints
 
 #: Largest bucket, lots: sums over 10,000 of them stay inside int64.
 MAX_BUCKET: Final = 1 << 45
-#: A fill's share of its bucket is rounded to 30 binary places, its square is an int below 2^60.
-_SHARE: Final = float(1 << 30)
-_WHOLE: Final = 1 << 60
+#: Squares of lots are summed exactly while a bucket is below 2^31 lots; of a larger one the low bits are left out.
+_SQUARE_BITS: Final = 31
 _SAFE: Final = float(1 << 61)
 
 #: Average daily volume: half-life of its exponential mean, in days.
@@ -40,7 +39,7 @@ class Closed:
     t: Ints  # clock of the fill that completed the bucket, ns
     imbalance: Ints  # |bought - sold|, lots; a trade of unknown side counts half and half
     size: Ints  # lots
-    squares: Ints  # sum over its fills of (share of the bucket)^2, times 2^60
+    concentration: Floats  # root of the sum over its fills of (share of the bucket)^2, float64, 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Buckets:
         self._most = most_per_fill
         self._fill = 0  # lots in the open bucket
         self._doubled = 0  # 2 x bought + unknown in it
-        self._squares = 0  # of the shares of its fills, scaled
+        self._squares = 0  # sum over its fills of lots^2
         self._size = 0  # lots it will hold; fixed when its first lot comes
 
     def pour(self, trades: Trades, size: int) -> Iterator[tuple[Closed, Filling]]:
@@ -103,7 +102,7 @@ class Buckets:
 
         doubled_at = doubled[reach] - beyond * doubling[reach]
         imbalance = np.abs(np.diff(doubled_at, prepend=0) - sizes)
-        squares = self._close_squares(qty, reach, beyond, sizes, size)
+        concentration = self._concentration(qty, reach, beyond, sizes, size)
 
         filling = Filling(t, poured, edges, first, size)
         if count:
@@ -112,27 +111,30 @@ class Buckets:
             self._size = size
         else:
             self._fill, self._doubled = total, int(doubled[-1])
-        return Closed(t[reach], imbalance, sizes, squares), filling
+        return Closed(t[reach], imbalance, sizes, concentration), filling
 
-    def _close_squares(self, qty: Ints, reach: Ints, beyond: Ints, sizes: Ints, size: int) -> Ints:
-        """Sums of squared shares of the closing buckets; carries that of the open one."""
+    def _concentration(self, qty: Ints, reach: Ints, beyond: Ints, sizes: Ints, size: int) -> Floats:
+        """Of the closing buckets; carries the sum of squares of the open one."""
         count = len(reach)
-        own = np.full(len(qty), self._size, np.int64)
+        inside = np.full(len(qty), _shift(self._size), np.int64)
         if count:
-            own[int(reach[0]) + 1 :] = size
-        # Prefix sums may wrap around; over the inside of a bucket they differ by less than 2^60.
-        prefix = np.concatenate([np.zeros(1, np.int64), np.cumsum(_squared_share(qty, own))])
+            inside[int(reach[0]) + 1 :] = _shift(size)
+        # Prefix sums may wrap around; over the inside of a bucket they differ by less than 2^62.
+        prefix = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.square(qty >> inside))])
         if not count:
             self._squares += int(prefix[-1])
-            return np.empty(0, np.int64)
-        head = _squared_share(beyond, np.full(count, size, np.int64))  # of the bucket after each edge
-        tail = _squared_share(qty[reach] - beyond, sizes)
-        squares = tail
+            return np.empty(0)
+        shifts = np.full(count, _shift(size), np.int64)
+        head = np.square(np.minimum(beyond, size) >> shifts)  # of the bucket after each edge
+        shifts[:1] = _shift(self._size)
+        squares = np.square(np.minimum(qty[reach] - beyond, sizes) >> shifts)
         squares[0] += self._squares + prefix[reach[0]]
         squares[1:] += head[:-1] + prefix[reach[1:]] - prefix[reach[:-1] + 1]
-        squares[1:][reach[1:] == reach[:-1]] = _WHOLE
-        self._squares = int(head[-1] + (prefix[-1:] - prefix[reach[-1:] + 1])[0])
-        return squares
+        squares[1:][reach[1:] == reach[:-1]] = 0  # one fill took the whole bucket
+        concentration: Floats = np.sqrt(squares.astype(np.float64)) / np.ldexp(sizes.astype(np.float64), -shifts)
+        concentration[1:][reach[1:] == reach[:-1]] = 1.0
+        self._squares = int(head[-1]) + int((prefix[-1:] - prefix[reach[-1:] + 1])[0])
+        return concentration
 
     def state(self) -> State:
         carried = [self._fill, self._doubled, self._squares, self._size]
@@ -143,10 +145,8 @@ class Buckets:
         self._fill, self._doubled, self._squares, self._size = state["open"]
 
 
-def _squared_share(lots: Ints, bucket: Ints) -> Ints:
-    """(min(lots, bucket) / bucket)^2 in units of 2^-60."""
-    share = np.rint(np.minimum(lots, bucket) / bucket * _SHARE).astype(np.int64)
-    return share * share
+def _shift(size: int) -> int:
+    return max(size.bit_length() - _SQUARE_BITS, 0)
 
 
 class FixedSize:

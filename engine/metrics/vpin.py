@@ -37,9 +37,9 @@ FEWEST_VALUES: Final = 250
 
 _MOST_BUCKETS: Final = 10_000
 _EXTRA_PER_FILL: Final = 1_000
-#: Roots of sums of squared shares (30 binary places) are kept with 16 more.
-_ROOT: Final = float(1 << 16)
-_ROOT_UNIT: Final = math.sqrt(2 / math.pi) / float(1 << 46)
+#: Concentrations are summed in ints of 46 binary places, so that the mean does not depend on cuts.
+_PLACES: Final = 46
+_COIN_TOSS: Final = math.sqrt(2 / math.pi)
 
 _T, _VALUE, _NULL = range(3)
 
@@ -57,7 +57,7 @@ class Vpin:
         self._n = n
         self._sizes = size
         self._buckets = Buckets(_EXTRA_PER_FILL + n)
-        self._ring = np.zeros((3, 0), np.int64)  # imbalance, size, root of the last n - 1 buckets
+        self._ring = np.zeros((3, 0), np.int64)  # imbalance, size, concentration of the last n - 1 buckets
         self._closed = 0  # buckets so far
         self._history = Columns(np.int64, np.float64, np.float64)  # close time, VPIN, null; NaN before the n-th
         self._fillings: list[Filling] = []  # since the last `advance`
@@ -73,8 +73,8 @@ class Vpin:
                     self._close(closed)
 
     def _close(self, closed: Closed) -> None:
-        roots = np.rint(np.sqrt(closed.squares.astype(np.float64)) * _ROOT).astype(np.int64)
-        known = np.concatenate([self._ring, np.array([closed.imbalance, closed.size, roots])], axis=1)
+        fixed_point = np.rint(np.ldexp(closed.concentration, _PLACES)).astype(np.int64)
+        known = np.concatenate([self._ring, np.array([closed.imbalance, closed.size, fixed_point])], axis=1)
         held = self._ring.shape[1]
         n, count = self._n, len(closed.t)
         sums = np.zeros((3, known.shape[1] + 1), np.int64)
@@ -84,7 +84,7 @@ class Vpin:
         if first < count:
             window = sums[:, n:] - sums[:, :-n]
             values[first:] = window[0] / window[1]
-            nulls[first:] = window[2] * _ROOT_UNIT / n
+            nulls[first:] = np.ldexp(window[2] / n, -_PLACES) * _COIN_TOSS
         self._history.append(closed.t, values, nulls)
         self._closed += count
         self._ring = known[:, max(known.shape[1] - n + 1, 0) :].copy()
