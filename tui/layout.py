@@ -70,8 +70,8 @@ PANELS: tuple[Panel, ...] = (
     Panel("tape", "Tape", "Trades as they happen, newest first. Large prints stand out; `x` hides small ones.", 6, 2),
 )
 TITLES: Mapping[str, str] = {panel.id: panel.title for panel in PANELS}
-_LEAST = {panel.id: panel.least for panel in PANELS} | {"ladder2": 12, "cvd2": 9}
-_WEIGHT = {panel.id: panel.weight for panel in PANELS} | {"ladder2": 1, "cvd2": 1}
+_LEAST = {panel.id: panel.least for panel in PANELS} | {"ladder2": 14, "cvd2": 9}
+_WEIGHT = {panel.id: panel.weight for panel in PANELS} | {"ladder2": 4, "cvd2": 2}
 #: Shown beside the ladder on a small screen, in the order Tab cycles them.
 BESIDE: tuple[str, ...] = ("cvd", "imbalance", "toxicity", "flow", "alerts", "tape")
 
@@ -114,19 +114,17 @@ def plan(width: int, height: int, beside: str = "cvd", zoomed: str | None = None
         others = (beside, *(panel for panel in BESIDE if panel != beside)) if rows >= 30 else (beside,)
         columns = [(left, ("ladder",)), (width - left - GAP, others)]
     elif kind == "normal":
-        left, right = (
-            min(54, 46 + (width - 120) // 5 if width > 120 else 46 - (120 - width) // 3),
-            max(30, width * 7 // 24),
-        )
+        left = 44 if width <= 120 else min(56, 44 + (width - 120) // 3)
+        right = max(32, min(44, width * 19 // 60))
         centre = width - left - right - 2 * GAP
         columns = [(left, ("ladder",)), (centre, ("cvd", "imbalance", "flow")), (right, ("toxicity", "alerts", "tape"))]
     else:
-        left, right, tape = 56, 42, 40
+        left, right, tape = 56, 44, 40
         second = markets > 1
         columns = [
-            (left, ("ladder", "ladder2") if second else ("ladder",)),
+            (left, ("ladder",)),
             (width - left - right - tape - 3 * GAP, ("cvd", "imbalance", "flow", *(("cvd2",) if second else ()))),
-            (right, ("toxicity", "alerts")),
+            (right, ("toxicity", "alerts", *(("ladder2",) if second else ()))),
             (tape, ("tape",)),
         ]
     x = 0

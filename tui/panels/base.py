@@ -117,10 +117,11 @@ class RowPanel(Widget):
     The app calls `present` at every tick of its one clock. Nothing here computes a metric or does I/O.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"flow--{role}" for role in ROLES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"flow--{role}" for role in ROLES} | {"flow--band"}
     DEFAULT_CSS = """
     RowPanel { height: 1fr; width: 1fr; }
     RowPanel > .flow--text { color: $foreground; }
+    RowPanel > .flow--band { background: $panel; }
     RowPanel > .flow--dim { color: $flow-dim; }
     RowPanel > .flow--title { color: $foreground; text-style: bold; }
     RowPanel > .flow--focus { color: $foreground; text-style: bold reverse; }
@@ -160,6 +161,7 @@ class RowPanel(Widget):
         self._composed_for = Size(0, 0)
         self._stale = False
         self._styles: dict[str, Style] | None = None
+        self._band = Style()  # background of the header
         self._strips: LRUCache[Hashable, Strip] = LRUCache(1024)
         self._glyphs = glyphs.current()
 
@@ -278,8 +280,9 @@ class RowPanel(Widget):
             self._compose_rows()
         width = self.size.width
         key = self._composed[y] if 0 <= y < len(self._composed) else ()
-        stale = self._stale and not (y == 0 and self.TITLE)
-        memo = (width, stale, key)
+        header = y == 0 and bool(self.TITLE)
+        stale = self._stale and not header
+        memo = (width, stale, header, key)
         strip = self._strips.get(memo)
         if strip is None:
             runs = self.paint(key, width)
@@ -287,6 +290,9 @@ class RowPanel(Widget):
                 runs = (("stale", "".join(text for _, text in runs)),)
             styles = self._role_styles()
             strip = Strip([Segment(text, styles[role]) for role, text in fit(runs, width)], width)
+            if header:
+                # A band across the panel: it parts panels without spending a row on a rule.
+                strip = Strip([Segment(text, (style or Style()) + self._band) for text, style, _ in strip], width)
             self._strips.set(memo, strip)
         return strip
 
@@ -294,6 +300,7 @@ class RowPanel(Widget):
         # Textual forgets component styles at every refresh, and building one costs more than a whole row.
         if self._styles is None:
             self._styles = {role: self.get_component_rich_style(f"flow--{role}") for role in ROLES}
+            self._band = Style(bgcolor=self.get_component_rich_style("flow--band").bgcolor)
         return self._styles
 
     def notify_style_update(self) -> None:
@@ -302,10 +309,7 @@ class RowPanel(Widget):
         self._strips.clear()
         super().notify_style_update()
 
-    def on_focus(self) -> None:
-        """Show in the title that keys go here."""
-        self.update_rows()
-
-    def on_blur(self) -> None:
-        """Keys no longer go here."""
+    def watch_has_focus(self, value: bool) -> None:
+        """Show in the title whether keys go here."""
+        super().watch_has_focus(value)
         self.update_rows()
