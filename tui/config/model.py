@@ -35,7 +35,8 @@ Url = Annotated[
     str,
     Meta(pattern=r"^(?:https?|wss?)://[^\s/]+\S*$", description="an address that starts with https:// or wss://"),
 ]
-Level = Annotated[str, Meta(min_length=1, description="a level, as a number or a text")]
+NUMBERS_TOO = {"numbers_too": True}  # a text that may be written as a TOML number
+Level = Annotated[str, Meta(min_length=1, description='a level such as 0.9 or "10bps"', extra=NUMBERS_TOO)]
 Severity = Literal["info", "warning", "high"]
 
 
@@ -90,7 +91,7 @@ class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     when: Text
     on: Text = "*"
     hold: Duration = field(name="for", default="0s")
-    rearm: Level | float | None = None  # the level that `when` must come back beyond
+    rearm: Level | None = None  # the level that `when` must come back beyond
     cooldown: Duration = "0s"
     severity: Severity = "warning"
     message: str = ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import types
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from tui.config.checks import Validators
-from tui.config.model import Alert, Config, Venue
+from tui.config.model import NUMBERS_TOO, Alert, Config, Venue
 from tui.config.positions import line_of
 from tui.config.problems import Problem, nearest, unknown_name
 
@@ -150,7 +151,8 @@ class Reader:
                 continue
         if path == ("keys",) and "keys" in self._checks:
             for name, complaint in self._checks["keys"](result):
-                self._note((*path, name), complaint, "ignored")
+                # A complaint can be about an action the user did not mention: its key was taken by one they did.
+                self._note((*path, name), complaint, "ignored" if name in result else "")
                 result.pop(name, None)
         return result
 
@@ -209,6 +211,8 @@ def alert_problems(table: dict[str, object]) -> list[str]:
 def convert(value: object, kind: Any, *, strict: bool = True) -> object:
     """`value` as `kind`; a ValueError says what was expected and what came."""
     bare, annotations = _unwrap(kind)
+    if type(value) in (int, float) and any(note.extra == NUMBERS_TOO for note in annotations):
+        value = format(Decimal(repr(value)), "f")
     try:
         return msgspec.convert(value, kind, strict=strict)
     except (msgspec.ValidationError, OverflowError):

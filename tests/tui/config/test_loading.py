@@ -80,7 +80,7 @@ def test_everything_that_may_be_said(file: Path) -> None:
             name="toxic",
             when="vpin_pct(1000,50) > 0.99",
             hold="3s",
-            rearm=0.9,
+            rearm="0.9",
             cooldown="30m",
             severity="high",
             enabled=False,

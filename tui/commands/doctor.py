@@ -1,0 +1,257 @@
+"""`flowtape doctor`: is everything there that the monitor needs, what can this terminal show, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tui.commands.validators import VALIDATORS
+from tui.config.loading import load
+from tui.config.paths import themes_dir
+from tui.terminal import Color, Terminal, detect
+from tui.tmux import Run, ask, run_command
+from tui.untrusted import escape_text
+
+Level = Literal["ok", "warn", "fail"]
+_DISTRIBUTION = "flowtape"
+_PYTHON = (3, 11)
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(==|>=)\s*(\d+(?:\.\d+)*)\s*$")
+_COLORS = {
+    Color.TRUE: "24-bit colours",
+    Color.C256: "256 colours",
+    Color.C16: "16 colours",
+    Color.MONO: "no colours",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    about: str
+    text: str
+    advice: str = ""  # what to do; also for some that are ok
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor`."""
+    text = "check Python, packages, the terminal and the configuration, and say what to do"
+    parser = subparsers.add_parser("doctor", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=argparse.SUPPRESS, help="another configuration file"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; 1 when something failed, else 0."""
+    findings = [
+        *python_and_packages(),
+        *terminal(os.environ, interactive=sys.stdin.isatty() and sys.stdout.isatty(), size=_size()),
+        *configuration(getattr(args, "config", None), os.environ),
+    ]
+    for line in report(findings):
+        print(line)
+    return 1 if any(finding.level == "fail" for finding in findings) else 0
+
+
+def report(findings: Sequence[Finding]) -> Iterator[str]:
+    """The findings as plain lines, the advice below each."""
+    width = max(len(finding.about) for finding in findings)
+    for finding in findings:
+        yield f"{finding.level:<4}  {finding.about:<{width}}  {escape_text(finding.text, 1000)}"
+        if finding.advice:
+            yield f"{'':<4}  {'':<{width}}  -> {escape_text(finding.advice, 1000)}"
+    counts = {level: sum(finding.level == level for finding in findings) for level in ("ok", "warn", "fail")}
+    yield ""
+    yield f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed"
+
+
+def python_and_packages(
+    version: tuple[int, ...] = tuple(sys.version_info[:3]),
+    requirements: Callable[[], Sequence[str]] = lambda: importlib.metadata.requires(_DISTRIBUTION) or [],
+    installed: Callable[[str], str] = importlib.metadata.version,
+) -> Iterator[Finding]:
+    """Versions against what this release was made for."""
+    text = f"{'.'.join(map(str, version))} ({platform.python_implementation()}, {platform.system()})"
+    if version >= _PYTHON:
+        yield Finding("ok", "Python", text)
+    else:
+        yield Finding("fail", "Python", text, "flowtape needs Python 3.11 or newer")
+    try:
+        needed = [match for match in map(_REQUIREMENT.fullmatch, requirements()) if match]
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("warn", "packages", "flowtape itself is not installed", "in a clone, run it through `make run`")
+        return
+    for match in needed:
+        yield _package(match[1], match[2], match[3], installed)
+
+
+def _package(name: str, relation: str, wanted: str, installed: Callable[[str], str]) -> Finding:
+    again = "install flowtape again (pipx reinstall flowtape, uv tool upgrade flowtape, or make run in a clone)"
+    try:
+        version = installed(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("fail", name, "not installed", again)
+    have, want = _numbers(version), _numbers(wanted)
+    if relation == "==" and have != want:
+        return Finding("warn", name, f"{version}, made for exactly {wanted}", again)
+    if relation == ">=" and have < want:
+        return Finding("fail", name, f"{version}, needed is {wanted} or newer", again)
+    return Finding("ok", name, version)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(part) for part in match[0].split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()  # 1.0 is 1.0.0
+    return tuple(numbers)
+
+
+def terminal(
+    environ: Mapping[str, str],
+    *,
+    interactive: bool,
+    size: tuple[int, int] | None,
+    run: Run = run_command,
+    platform: str = sys.platform,
+) -> Iterator[Finding]:
+    """What the monitor will look like here. `size` is (columns, rows)."""
+    found = detect(environ, platform=platform)
+    if interactive:
+        yield Finding("ok", "terminal", f"TERM={found.term or 'not set'}" + (", over SSH" if found.ssh else ""))
+    else:
+        yield Finding(
+            "warn",
+            "terminal",
+            "input or output is not a terminal",
+            "the monitor needs both; `flowtape stream` does not",
+        )
+    if size is not None:
+        yield _room(*size)
+    yield _colors(found)
+    yield _characters(found)
+    if found.multiplexer == "tmux":
+        yield from _tmux(found, run)
+    elif found.multiplexer == "screen":
+        yield Finding("ok", "screen", "colours are kept to 256, notifications do not pass", "tmux lets more through")
+    if found.ssh:
+        yield Finding(
+            "ok", "SSH", "pictures cross the network", "over a slow link: fps = 5 in the configuration, or `ssh -C`"
+        )
+
+
+def _room(columns: int, rows: int) -> Finding:
+    from tui.layout import MIN_HEIGHT, MIN_WIDTH, size_class
+
+    text = f"{columns} columns, {rows} rows"
+    kind = size_class(columns, rows)
+    if kind == "small":
+        return Finding(
+            "fail", "size", text, f"enlarge it to at least {MIN_WIDTH} by {MIN_HEIGHT}, or use a smaller font"
+        )
+    if kind == "narrow":
+        return Finding("ok", "size", f"{text}: the ladder and one panel beside it", "120 by 40 shows all panels")
+    return Finding("ok", "size", text)
+
+
+def _colors(found: Terminal) -> Finding:
+    text = f"{_COLORS[found.color]} ({found.color_reason})"
+    if found.color is Color.TRUE or found.no_color:
+        return Finding("ok", "colours", text)
+    if found.color is Color.C256:
+        return Finding("ok", "colours", text, "if the terminal can do more: export COLORTERM=truecolor")
+    if found.color is Color.C16:
+        return Finding(
+            "warn",
+            "colours",
+            f"{text}: themes are reduced to the terminal's own palette",
+            "if the terminal can do more: export COLORTERM=truecolor, or --color 256; else the theme `ansi` fits best",
+        )
+    return Finding(
+        "warn",
+        "colours",
+        f"{text}: the theme `mono` is used",
+        "set TERM to what the terminal is, such as xterm-256color",
+    )
+
+
+def _characters(found: Terminal) -> Finding:
+    text = f"{found.glyphs} ({found.glyphs_reason})"
+    if found.glyphs != "ascii":
+        return Finding("ok", "characters", text)
+    return Finding(
+        "warn", "characters", f"{text}: charts are coarse", "where the terminal shows UTF-8: export LANG=C.UTF-8"
+    )
+
+
+def _tmux(found: Terminal, run: Run) -> Iterator[Finding]:
+    tmux = ask(run)
+    if tmux.version is None:
+        yield Finding("warn", "tmux", "TERM or TMUX tell of tmux, but `tmux -V` does not answer", "is it on the PATH?")
+        return
+    major, minor = tmux.version
+    yield Finding("ok", "tmux", f"{major}.{minor}")
+    if tmux.version >= (3, 3):
+        if tmux.passthrough in ("on", "all"):
+            yield Finding(
+                "ok", "tmux notifications", f"allow-passthrough is {tmux.passthrough}: they reach the desktop"
+            )
+        else:
+            yield Finding(
+                "warn",
+                "tmux notifications",
+                f"allow-passthrough is {tmux.passthrough or 'not known'}: only the bell gets out",
+                "in ~/.tmux.conf: set -g allow-passthrough on",
+            )
+    if tmux.rgb:
+        yield Finding("ok", "tmux colours", "24-bit colours reach the outer terminal")
+    elif tmux.rgb is None:
+        yield Finding("ok", "tmux colours", "what the outer terminal shows is not known (no client is attached)")
+    else:
+        yield Finding(
+            "warn" if found.color is Color.TRUE else "ok",
+            "tmux colours",
+            "tmux cuts 24-bit colours down to 256",
+            "if the outer terminal has them, in ~/.tmux.conf: set -as terminal-features ',*:RGB'",
+        )
+
+
+def configuration(path: Path | None, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The configuration file, the user's themes, and what is wrong with them."""
+    from tui.themes import load_themes
+
+    loaded = load(path, environ=environ, validators=VALIDATORS)
+    if loaded.exists:
+        yield Finding("ok", "configuration", str(loaded.path))
+    else:
+        yield Finding(
+            "ok",
+            "configuration",
+            f"{loaded.path} (not there: defaults)",
+            "`flowtape config init` writes one to start from",
+        )
+    for problem in loaded.problems:
+        yield Finding(
+            "fail", "configuration", str(problem), "change that line; `flowtape config show` shows the effect"
+        )
+    for text in load_themes(themes_dir(environ)).problems:
+        yield Finding("warn", "themes", text)
+
+
+def _size() -> tuple[int, int] | None:
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return None
+    return size.columns, size.lines
