@@ -58,6 +58,11 @@ class SimulatedFeed:
         return VENUE
 
     @property
+    def live(self) -> bool:
+        """It may be started again: it goes on at the present."""
+        return self._start is None
+
+    @property
     def markets(self) -> Sequence[str]:
         """The markets, as `sim:BASE/QUOTE`."""
         return [f"{VENUE}:{symbol}" for symbol in self._symbols]

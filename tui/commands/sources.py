@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from connectors.venues import VenueSettings
     from tui.config.model import Venue
 
+#: Where simulated time begins when nobody watches it pass: the same command gives the same numbers.
+SIMULATED_START = 1_735_732_800_000_000_000  # 2025-01-01 12:00 UTC
 _MARKET = re.compile(r"([a-z][a-z0-9_]*):(\S.*)")
 
 
@@ -88,7 +90,7 @@ def split_market(text: str) -> tuple[str, str] | None:
 
 
 def open_sources(
-    args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool, speed: float = 1.0, duration: int | None = None
+    args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool, speed: float = 1.0
 ) -> Sources:
     """Feeds for what was named in `args.sources`; `paced` recordings run by their own clock, with controls."""
     files: list[Path] = []
@@ -151,7 +153,7 @@ def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list
             )
         feeds.append(open_feed(venue, symbols, venue_settings(loaded, venue, channels, paced)))
     markets = tuple(f"{venue}:{symbol}" for venue, symbols in wanted.items() for symbol in symbols)
-    return Sources(tuple(feeds), any(feed.live for feed in feeds), markets)
+    return Sources(tuple(feeds), any(venue != "sim" for venue in wanted), markets)
 
 
 def venue_settings(
@@ -168,4 +170,5 @@ def venue_settings(
         channels=channels or (given.channels if given else None) or ("trades", "book"),
         seed=loaded.config.simulator.seed,
         speed=1.0 if paced else 0.0,
+        start_ns=None if paced else SIMULATED_START,
     )
