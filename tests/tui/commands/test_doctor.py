@@ -1,0 +1,152 @@
+"""Doctor names what is wrong and what to do about it, and prints nothing but text."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tui.commands import doctor
+from tui.commands.doctor import Finding, configuration, python_and_packages, report, terminal
+
+UTF8 = {"LANG": "en_US.UTF-8"}
+
+
+def _by_name(findings: Sequence[Finding]) -> dict[str, Finding]:
+    return {finding.about: finding for finding in findings}
+
+
+def _tmux(passthrough: str | None = "off", features: str | None = "256,RGB,title", version: str | None = "tmux 3.4"):
+    answers = {"-V": version, "show-options": passthrough, "display-message": features}
+    return lambda command: answers[command[1]]
+
+
+def test_this_installation_is_sound() -> None:
+    findings = list(python_and_packages())
+    assert {finding.level for finding in findings} == {"ok"}
+    assert _by_name(findings)["textual"].text == "8.2.8"
+
+
+def test_versions_that_do_not_fit() -> None:
+    versions = {"textual": "8.3.0", "numpy": "1.26.4", "msgspec": "0.19"}
+
+    def installed(name: str) -> str:
+        try:
+            return versions[name]
+        except KeyError:
+            raise importlib.metadata.PackageNotFoundError(name) from None
+
+    needed = ["textual==8.2.8", "numpy>=2.0", "lark>=1.2", "msgspec>=0.19.0", 'pytest>=8; extra == "dev"']
+    found = _by_name(list(python_and_packages((3, 10, 1), lambda: needed, installed)))
+    assert {name: finding.level for name, finding in found.items()} == {
+        "Python": "fail",
+        "textual": "warn",
+        "numpy": "fail",
+        "lark": "fail",
+        "msgspec": "ok",
+    }
+    assert "made for exactly 8.2.8" in found["textual"].text
+    assert "needed is 2.0 or newer" in found["numpy"].text
+    assert all(finding.advice for finding in found.values() if finding.level != "ok")
+
+
+def test_a_checkout_that_is_not_installed() -> None:
+    def missing() -> list[str]:
+        raise importlib.metadata.PackageNotFoundError("flowtape")
+
+    assert _by_name(list(python_and_packages(requirements=missing)))["packages"].level == "warn"
+
+
+def test_a_good_terminal_needs_nothing() -> None:
+    findings = list(
+        terminal({"TERM": "xterm-kitty", **UTF8}, interactive=True, size=(120, 40), platform="linux", run=_tmux())
+    )
+    assert [(finding.about, finding.level, finding.advice) for finding in findings] == [
+        ("terminal", "ok", ""),
+        ("size", "ok", ""),
+        ("colours", "ok", ""),
+        ("characters", "ok", ""),
+    ]
+
+
+def test_a_poor_terminal_gets_advice() -> None:
+    environ = {"TERM": "dumb", "LANG": "C", "SSH_CONNECTION": "1 2 3 4"}
+    found = _by_name(list(terminal(environ, interactive=False, size=(59, 20), platform="linux")))
+    assert {name: finding.level for name, finding in found.items()} == {
+        "terminal": "warn",
+        "size": "fail",
+        "colours": "warn",
+        "characters": "warn",
+        "SSH": "ok",
+    }
+    assert "60 by 16" in found["size"].advice
+    assert all(finding.advice for finding in found.values())
+
+
+def test_colours_that_the_user_declined_are_no_defect() -> None:
+    found = _by_name(list(terminal({"TERM": "xterm", "NO_COLOR": "1", **UTF8}, interactive=True, size=None)))
+    assert found["colours"].level == "ok"
+    assert "NO_COLOR" in found["colours"].text
+
+
+@pytest.mark.parametrize(
+    ("run", "levels"),
+    [
+        (_tmux(), ["ok", "warn", "ok"]),
+        (_tmux("on"), ["ok", "ok", "ok"]),
+        (_tmux("on", "256,title"), ["ok", "ok", "warn"]),
+        (_tmux("on", ""), ["ok", "ok", "ok"]),
+        (_tmux(None, None, "tmux 3.2a"), ["ok", "ok"]),
+        (_tmux(None, None, None), ["warn"]),
+    ],
+)
+def test_tmux(run: doctor.Run, levels: list[str]) -> None:
+    environ = {"TERM": "tmux-256color", "TMUX": "x", "COLORTERM": "truecolor", **UTF8}
+    findings = list(terminal(environ, interactive=True, size=None, run=run))
+    assert [finding.level for finding in findings if finding.about.startswith("tmux")] == levels
+
+
+def test_the_configuration_and_its_problems(tmp_path: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    (nothing,) = configuration(None, environ)
+    assert nothing.level == "ok"
+    assert "config init" in nothing.advice
+    file = tmp_path / "c.toml"
+    file.write_text("\nthme = 'x'\n")
+    findings = list(configuration(file, environ))
+    assert [finding.level for finding in findings] == ["ok", "fail"]
+    assert findings[1].text == f'{file}:2: thme: unknown key "thme", did you mean "theme"?; ignored'
+
+
+def test_a_broken_theme_of_the_user_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "flowtape" / "themes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("name = ")
+    (_, theme) = configuration(None, {"XDG_CONFIG_HOME": str(tmp_path)})
+    assert (theme.about, theme.level) == ("themes", "warn")
+    assert "mine.toml" in theme.text
+
+
+def test_the_report_is_plain_text(tmp_path: Path) -> None:
+    lines = list(report([Finding("ok", "a", "x\x1b[2J\n\u202ey"), Finding("warn", "long name", "z", "do \x07 this")]))
+    assert lines[0].startswith("ok    a          x")
+    assert lines[2].lstrip().startswith("-> do ")
+    assert lines[-1] == "1 ok, 1 to look at, 0 failed"
+    assert not any(unicodedata.category(char) in ("Cc", "Cf") for line in lines for char in line)
+
+
+def test_the_exit_code_says_whether_something_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    doctor.add_parser(parser.add_subparsers())
+    file = tmp_path / "c.toml"
+    file.write_text("fps = 'x'\n")
+    args = parser.parse_args(["doctor", "--config", str(file)])
+    assert args.run(args) == 1
+    assert f"{file}:1: fps: expected a number" in capsys.readouterr().out
+    file.write_text("fps = 5\n")
+    assert args.run(args) == 0
+    assert "\x1b" not in capsys.readouterr().out
