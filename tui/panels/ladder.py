@@ -17,6 +17,7 @@ from tui.panels.glyphs import Glyphs
 
 Mode = Literal["auto", "follow", "free"]
 SIZE = 6  # cells of a size
+LABELLED = 11  # rows below the title from which on the columns have names
 #: 1-2-5 steps of price grouping, in ticks.
 GROUPS = tuple(step * 10**power for power in range(9) for step in (1, 2, 5))
 
@@ -239,10 +240,7 @@ class Ladder(RowPanel):
 
     def _price_rows(self) -> int:
         # The header, the names of the columns and the spread take a row each.
-        return max(1, self.size.height - 2 - self._labelled())
-
-    def _labelled(self) -> int:
-        return 1 if self.size.height >= 12 else 0
+        return max(1, self.size.height - 2 - (self.size.height > LABELLED))
 
     # ---- actions
 
@@ -338,7 +336,7 @@ class Ladder(RowPanel):
             self._columns, self._instrument = columns, instrument
             self._strips.clear()
         self._scale = bar_scale(view.ladder.rows, self._scale)
-        labels: list[Hashable] = [fit(label_row(columns), width)] if self._labelled() else []
+        labels: list[Hashable] = [fit(label_row(columns), width)] if height >= LABELLED else []
         return labels + list(ladder_rows(view, columns, height - len(labels), self._scale, self._glyphs))
 
     def paint(self, key: Hashable, width: int) -> Runs:

@@ -74,14 +74,14 @@ def mark_large(prints: Sequence[Print], threshold: int | None) -> list[Print]:
     return [each._replace(large=True) if each.qty >= threshold else each for each in prints]
 
 
-def minimum_lots(quote: int, view: MarketView) -> int:
-    """The least lots worth at least `quote` units of the quote currency, at the last price; 0 while none is known."""
+def minimum_lots(quote: int, view: MarketView) -> int | None:
+    """The least lots worth `quote` units of the quote currency at the last price; None while that is unknown."""
     instrument = view.instrument
     lot = instrument.amount(1)
     if instrument.kind != "inverse":
         px = view.tape[0].px if view.tape else view.ladder.best_bid
         if not px or px <= 0:
-            return 0
+            return None
         lot *= instrument.price(px)
     return math.ceil(quote / lot)
 
@@ -125,14 +125,23 @@ class Tape(RowPanel):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.minimum = 0  # of a print, in quote currency
+        # The limit in lots stays while the price is unknown: it is, when the filter hides every print.
+        self._filtered: tuple[str, int] = ("", 0)
+        self._lots = 0
         self.large_lots: int | None = None  # None: the 99th percentile of what is shown
         self._instrument: Instrument | None = None
         self._price_width = 8
 
     def request_fields(self) -> TapeRequest:
         """What the next view should hold: some more prints than rows, as several make one row."""
-        lots = 0 if self.view is None else minimum_lots(self.minimum, self.view)
-        return {"tape_rows": min(MOST_PRINTS, max(ENOUGH, 4 * self.size.height)), "tape_min": lots}
+        rows = min(MOST_PRINTS, max(ENOUGH, 4 * self.size.height))
+        if self.view is None:
+            return {"tape_rows": rows, "tape_min": 0}
+        filtered = (self.view.instrument.market, self.minimum)
+        lots = minimum_lots(self.minimum, self.view)
+        if lots is not None or filtered != self._filtered:
+            self._filtered, self._lots = filtered, lots or 0
+        return {"tape_rows": rows, "tape_min": self._lots}
 
     def cycle_minimum(self) -> None:
         """The next of MINIMA, round and round."""
