@@ -47,12 +47,14 @@ def run_play(args: argparse.Namespace) -> int:
     missing = [text for text in args.sources if not Path(text).exists()]
     if missing:
         raise Failure(f"{missing[0]}: no such file")
+    tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
     loaded = read_config(args, strict=False)
     return _open(args, loaded, open_sources(args, loaded, paced=True, speed=args.speed))
 
 
 def run(args: argparse.Namespace) -> int:
     """The monitor on live or simulated markets."""
+    tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
     loaded = read_config(args, strict=False)
     if not args.sources:
         args.sources = list(loaded.config.markets) or [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
@@ -64,9 +66,8 @@ def _open(args: argparse.Namespace, loaded: LoadedConfig, sources: Sources) -> i
         raise UsageError("the monitor needs a terminal; for scripts use `flowtape stream`")
     if args.fps is not None and not 0.5 <= args.fps <= 60:
         raise UsageError("--fps: must be a number from 0.5 to 60")
-    glyphs = "ascii" if args.ascii else {"ascii": "ascii", "unicode": "block"}.get(loaded.config.layout.glyphs, "auto")
+    glyphs = "ascii" if args.ascii else loaded.config.layout.glyphs
     terminal = detect(color=args.color, glyphs=glyphs)
-    tell_textual(terminal)  # before textual is imported: it reads its environment then
 
     from engine.runtime import Runtime
     from tui.app import AppOptions, FlowtapeApp, mouse_default
