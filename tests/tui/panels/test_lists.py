@@ -1,0 +1,219 @@
+"""Tape, alerts, markets strip and status line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.tape import Flag
+from engine.view import ChannelView, PlayView, TradeView, ViewRequest
+from tests.tui.panels.harness import PanelApp, lines, painted
+from tests.tui.views import BTC, ETH_COIN, NS, RULES, FakeMarket, alert, empty_view, make_overview, make_view, summary
+from tui.panels import glyphs
+from tui.panels.alerts import Alerts
+from tui.panels.status import Status, latency_item, status_items, status_row
+from tui.panels.strip import Strip, strip_row
+from tui.panels.tape import MINIMA, Tape, aggregate, mark_large, minimum_lots
+
+TRADES = st.lists(
+    st.builds(
+        TradeView,
+        t=st.integers(0, 5 * 10**6),
+        px=st.integers(1, 5),
+        qty=st.integers(1, 100),
+        side=st.sampled_from((-1, 0, 1)),
+        flags=st.sampled_from((0, 1, 2, 4, 8)),
+        id=st.integers(0, 100),
+    ),
+    max_size=40,
+)
+
+
+def row(text_of: Callable[[], list[str]], part: str) -> str:
+    return next(text for text in text_of() if part in text)
+
+
+@given(TRADES)
+def test_joining_prints_loses_no_volume_and_mixes_no_sides(trades: list[TradeView]) -> None:
+    prints = aggregate(trades, 1000)
+    assert sum(each.qty for each in prints) == sum(trade.qty for trade in trades)
+    assert sum(each.prints for each in prints) == len(trades)
+    for side in (-1, 0, 1):
+        assert sum(e.qty for e in prints if e.side == side) == sum(t.qty for t in trades if t.side == side)
+    for first, second in zip(prints, prints[1:], strict=False):
+        assert (first.t // 10**6, first.side, first.flags) != (second.t // 10**6, second.side, second.flags)
+
+
+@given(TRADES, st.integers(0, 10))
+def test_the_newest_rows_are_whole(trades: list[TradeView], rows: int) -> None:
+    assert aggregate(trades, rows) == aggregate(trades, 1000)[:rows]
+
+
+def test_prints_of_one_order_are_one_row_with_its_reach() -> None:
+    t = 1_750_500_000 * NS
+    trades = [TradeView(t + i, 300_000 + px, 500, 1, 1, 9 - i) for i, px in ((3, 7), (2, 4), (1, 0))]
+    view = make_view(tape=tuple(trades))
+    text = lines(Tape(), view, make_overview(), 60, 5)[1]
+    assert "▲B 3,000.07   1.500" in text
+    assert "×3 7 ticks" in text
+
+
+def test_large_prints_are_marked_and_prints_that_are_no_flow_are_not_coloured() -> None:
+    t = 1_750_500_000 * NS
+    trades = [TradeView(t + i * NS, 300_000, 1000 if i == 5 else 10, 1, 1, i) for i in range(30)]
+    marked = mark_large(aggregate(trades, 50), None)
+    assert [each.id for each in marked if each.large] == [5]
+    assert [each.large for each in mark_large(marked[:1], 10)] == [True]
+    view = make_view(tape=(replace(trades[0], flags=int(Flag.NOT_FLOW)), replace(trades[1], flags=int(Flag.RECOVERED))))
+    rows = painted(Tape(), view, make_overview(), 60, 5)
+    assert {role for role, _ in rows[1]} == {"dim"}
+    assert " N " in "".join(text for _, text in rows[1])
+    assert "R" in rows[2][-1][1]
+    assert "buy" in {role for role, _ in rows[2]}
+
+
+def test_the_smallest_print_is_a_sum_of_money() -> None:
+    view = make_view()
+    lots = minimum_lots(10_000, view)
+    assert lots is not None
+    price = view.instrument.price(view.tape[0].px)
+    assert view.instrument.amount(lots) * price >= 10_000 > view.instrument.amount(lots - 1) * price
+    coin = FakeMarket(1, ETH_COIN).run(20).view()
+    assert minimum_lots(10_000, coin) == 1000  # ten dollars a contract
+    assert minimum_lots(10_000, empty_view()) is None
+
+
+async def test_the_limit_stays_when_it_hides_every_print() -> None:
+    market, tape = FakeMarket(1).run(100), Tape()
+    async with PanelApp(tape).run_test(size=(50, 10)):
+        assert tape.request_fields()["tape_min"] == 0
+        view = market.view(ViewRequest(**tape.request_fields()))
+        tape.present(view, make_overview(view), force=True)
+        for _ in MINIMA[1:]:
+            tape.cycle_minimum()
+        assert tape.minimum == 1_000_000
+        lots = tape.request_fields()["tape_min"]
+        assert lots > 0
+        nothing = replace(view, tape=(), ladder=replace(view.ladder, best_bid=None))
+        tape.present(nothing, make_overview(view), force=True)
+        assert tape.request_fields()["tape_min"] == lots
+        assert any("1.00M USDT" in text for text in tape.texts())
+        tape.cycle_minimum()
+        assert tape.request_fields()["tape_min"] == 0
+
+
+def test_alerts_list_what_fires_first_then_what_happened_then_what_is_watched() -> None:
+    view = make_view()
+    firing = replace(RULES[0], state="firing", since=view.t - 3 * NS, value=0.6)
+    view = replace(view, rules=(RULES[1], firing))
+    events = (
+        alert(view, ago=1),
+        alert(view, "resolved", ago=2),
+        alert(view, ago=3, delivered=False),
+        alert(view, ago=4, market="binance:BTC/USDT"),
+    )
+    rows = painted(Alerts(), view, make_overview(view, alerts=events, unseen=2), 90, 12)
+    texts = ["".join(text for _, text in runs).rstrip() for runs in rows]
+    assert " 1 firing " in texts[0]
+    assert "2 new" in texts[0]
+    assert rows[1][0] == ("alert", " FIRING ")
+    assert "toxic 3 s  0.600 / 0.450" in texts[1]
+    assert "▲ fired" in texts[2]
+    assert "▼ resolved" in texts[3]
+    assert "suppressed" in texts[4]
+    assert "binance:BTC/USDT" in texts[5]
+    assert "sim:" not in "".join(texts[2:5])
+    assert "inactive" in texts[6]
+    assert "lean" in texts[6]
+
+
+def test_a_long_history_does_not_hide_the_rules() -> None:
+    view = make_view()
+    texts = lines(Alerts(), view, make_overview(view, alerts=(alert(view),) * 50), 80, 10)
+    assert sum("inactive" in text for text in texts) == 2
+
+
+def test_without_rules_the_list_says_how_to_add_one() -> None:
+    view = make_view(rules=())
+    assert any("press a" in text for text in lines(Alerts(), view, make_overview(alerts=()), 80, 8))
+
+
+def test_the_strip_shows_what_makes_one_look() -> None:
+    eth = make_view()
+    btc = FakeMarket(2, BTC).run(50).view()
+    lost = ChannelView("RESYNC", "a book update is missing", btc.t, 0, btc.t)
+    markets = (summary(eth, firing=2), summary(btc, book=lost))
+    runs = strip_row(markets, btc.instrument.market, 160, glyphs.BRAILLE)
+    text = "".join(part for _, part in runs)
+    assert "sim:ETH/USDT:USDT SIMULATED 3,02" in text
+    assert "2 firing" in text
+    assert "▸binance:BTC/USDT" in text
+    assert "book RESYNC" in text
+    assert ("focus", "▸binance:BTC/USDT") in runs
+    assert "104," not in text  # a price of a book that is not trusted is no price
+
+
+@given(st.integers(1, 40), st.integers(0, 39), st.integers(24, 200))
+def test_the_selected_market_is_always_in_sight(count: int, at: int, width: int) -> None:
+    at = min(at, count - 1)
+    markets = [summary(make_view(steps=1), market=f"x:M{i:02d}/Q") for i in range(count)]
+    strip = Strip()
+    strip.current = f"x:M{at:02d}/Q"
+    text = lines(strip, make_view(steps=1), replace(make_overview(), markets=tuple(markets)), width, 1)[0]
+    assert f"▸x:M{at:02d}/Q" in text
+
+
+def test_latency_below_zero_is_called_clock_skew() -> None:
+    skew = latency_item(-1400.0)
+    assert skew is not None
+    assert skew.text == "clock skew −1.400 s"
+    late = latency_item(2500.0)
+    assert late is not None
+    assert late.text == "latency 2.5 s"
+    assert late.role == "toxic"
+    assert latency_item(None) is None
+    assert latency_item(float("nan")) is None
+    usual = latency_item(-0.4)
+    assert usual is not None
+    assert usual.text == "latency 0 ms"
+
+
+def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
+    view = make_view(instrument=BTC)
+    view = replace(view, book=ChannelView("STALE", "connection lost", view.t - NS, 0, view.t - 5 * NS))
+    items = status_items(view, make_overview(view), glyphs.BRAILLE, paused_for=3.0, muted=True, fps=9.8)
+    wide = "".join(text for _, text in status_row(items, "10:00:00 UTC", 160))
+    for part in ("PAUSED 3 s", "book STALE 5 s: connection lost", "trades LIVE", "latency 12 ms", "9.8 fps", "muted"):
+        assert part in wide
+    assert wide.rstrip().endswith("10:00:00 UTC")
+    short = "".join(text for _, text in status_row(items, "10:00:00 UTC", 70))
+    assert "PAUSED" in short
+    assert "STALE" in short
+    assert "ev/s" not in short
+
+
+@pytest.mark.parametrize(
+    ("play", "text"),
+    [
+        (PlayView(0, 100 * NS, 25 * NS, 4.0, False, False), "REPLAY 00:00:25 25% 4×"),
+        (PlayView(0, None, 25 * NS, 0.0, False, False), "REPLAY 00:00:25 full speed"),
+        (PlayView(0, 100 * NS, 25 * NS, 1.0, True, False), "REPLAY 00:00:25 25% paused"),
+        (PlayView(None, None, None, 1.0, False, True), "done"),
+    ],
+)
+def test_a_replay_says_where_it_is(play: PlayView, text: str) -> None:
+    view = make_view()
+    items = status_items(view, make_overview(view, playing=play), glyphs.BRAILLE)
+    assert any(text in item.text for item in items)
+
+
+def test_simulated_and_the_clock_are_always_there() -> None:
+    status = Status(now=lambda: 1_750_500_000 * NS)
+    view = make_view()
+    text = lines(status, view, make_overview(view), 40, 1)[0]
+    assert "SIMULATED" in text
+    assert "10:00:00 UTC" in text
