@@ -1,0 +1,363 @@
+"""One live market: its book kept in sequence, its trades complete, its trust told.
+
+Everything that can go wrong with one market ends here: another market on the same socket never notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from connectors.backoff import Backoff
+from connectors.binance.depth_sync import DepthSync, Step
+from connectors.binance.messages import Depth, MarketType, Snapshot, Trade
+from connectors.binance.rest import BinanceRest, RateLimitedError, RefusedError, UnreachableError
+from connectors.binance.timing import Pulse, Timing, VenueClock
+from connectors.binance.trade_sequence import Hole, TradeSequence
+from engine.feed import Engine, Sink, SourceError
+from engine.instrument import Instrument, OffGridError
+from engine.tape import Channel, Flag, Reason, Trust
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+_NOTICE_AGAIN = 60.0
+_SHORTEST_WAIT = 0.1
+_LONGEST_STEP_NS = 5_000_000_000
+
+
+class MarketSession:
+    """Takes one market's messages from its socket and pushes what is sound into its sink."""
+
+    def __init__(
+        self,
+        market: MarketType,
+        instrument: Instrument,
+        engine: Engine,
+        rest: BinanceRest,
+        venue_clock: VenueClock,
+        spawn: Spawn,
+        backoff: Backoff,
+        *,
+        channels: Sequence[Channel],
+        shallow: bool,
+        timing: Timing,
+        clock: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.instrument = instrument
+        self.channels = tuple(channels)
+        self.resubscribe: Callable[[MarketSession, Channel], None] = lambda _session, _channel: None
+        self._market, self._engine, self._rest, self._spawn = market, engine, rest, spawn
+        self._venue_clock, self._clock, self._monotonic = venue_clock, clock, monotonic
+        self._timing, self._backoff, self._shallow = timing, backoff, shallow
+        self._sink: Sink = engine.open(instrument)
+        self._sync = DepthSync(market)
+        self._sequence = TradeSequence()
+        self._joining: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
+        self._lost: Reason | None = None  # why there is no book; None: there never was one on this connection
+        self._live_since = 0.0
+        self._said: dict[Channel, tuple[Trust, Reason]] = {}
+        self._count = {Channel.BOOK: 0, Channel.TRADES: 0}
+        self._pulse = {Channel.BOOK: Pulse(timing.silent_book), Channel.TRADES: Pulse(timing.silent_trades)}
+        self._heard = 0  # recv of the newest message
+        self._newest = 0  # the tape's clock
+        self._told: dict[str, float] = {}
+
+    # ---- from the socket
+
+    def connecting(self) -> None:
+        """A connection is being made."""
+        self._say_all(Trust.WARMING, Reason.CONNECTING)
+
+    def subscribed(self) -> None:
+        """The subscription was acknowledged, which proves nothing until data comes."""
+        now = self._monotonic()
+        for channel in self.channels:
+            self._pulse[channel].start(now)
+            if self._said.get(channel) == (Trust.WARMING, Reason.CONNECTING):
+                self._say(channel, Trust.WARMING, Reason.NO_DATA_YET)
+
+    def disconnected(self) -> None:
+        """The connection is gone: so is the book; trades go on by their ids when it is back."""
+        self._drop_book(None)
+        self._say_all(Trust.STALE, Reason.DISCONNECTED)
+
+    def depth(self, recv: int, d: Depth) -> None:
+        """A book update."""
+        self._count[Channel.BOOK] += 1
+        ts = d.ts
+        self._hear(recv, ts)
+        step = self._sync.delta(d)
+        if step is Step.APPLY:
+            self._apply(recv, ts, d)
+        elif step is Step.BUFFERED:
+            if self._joining is None:
+                self._await_snapshot()
+        elif step is Step.GAP:
+            self._lose(Reason.SEQUENCE_GAP)
+
+    def trade(self, recv: int, t: Trade) -> None:
+        """A trade."""
+        self._count[Channel.TRADES] += 1
+        self._hear(recv, t.ts)
+        if self._said.get(Channel.TRADES) != (Trust.LIVE, Reason.NONE):
+            self._say(Channel.TRADES, Trust.LIVE)
+        if self._sequence.expects(t):
+            self._put(recv, t, 0)
+            return
+        taken = self._sequence.take(recv, t)
+        self._emit(taken.now, 0)
+        if taken.gap is not None and (self._recovering is None or self._recovering.done()):
+            self._recovering = self._spawn(self._recover())
+
+    def unreadable(self, channel: Channel | None, error: Exception) -> None:
+        """A frame of this market made no sense. A lost trade shows by its id; a lost delta makes the book wrong."""
+        self._tell("unreadable", f"a message could not be read and was skipped: {error}")
+        if channel is Channel.BOOK and (self._sync.synced or self._sync.buffered):
+            self._lose(Reason.BAD_MESSAGE)
+
+    # ---- from the timer
+
+    def tick(self) -> None:
+        """Time passes: clock rows in quiet markets, and silence that is too long."""
+        now, recv = self._monotonic(), self._clock()
+        if recv - self._heard > self._timing.quiet * 1e9:
+            before = self._newest
+            if (ts := self._time(recv)) > before:
+                self._sink.clock(recv, ts)
+        for channel in self.channels:
+            self._pulse[channel].look(now, self._count[channel])
+            self._check_silence(channel, now)
+        if self._live_since and now - self._live_since > self._timing.settled:
+            self._backoff.reset()
+
+    def _check_silence(self, channel: Channel, now: float) -> None:
+        pulse, said = self._pulse[channel], self._said.get(channel)
+        if said == (Trust.LIVE, Reason.NONE):
+            silent = pulse.silence(now) > pulse.limit
+        else:
+            # No trade yet can be the nature of a market; a book that never moves is a dead subscription.
+            silent = (
+                channel is Channel.BOOK
+                and said == (Trust.WARMING, Reason.NO_DATA_YET)
+                and pulse.silence(now) > self._timing.first_book
+            )
+        if silent:
+            if channel is Channel.BOOK:
+                self._drop_book(None)
+            self._say(channel, Trust.STALE, Reason.NO_MESSAGES)
+            self._tell(f"silent {channel}", f"no {_NAMES[channel]} for {pulse.silence(now):.0f} s; subscribing again")
+        if said == (Trust.STALE, Reason.NO_MESSAGES) and pulse.silence(now) > pulse.limit:
+            pulse.start(now)
+            self.resubscribe(self, channel)
+
+    # ---- the book
+
+    def _apply(self, recv: int, ts: int, d: Depth) -> bool:
+        try:
+            self._sink.book(recv, ts, d.last, d.bids, d.asks)
+        except OffGridError as e:
+            self._off_grid(e)
+            return False
+        if self._sink.crossed:
+            self._lose(Reason.CROSSED_BOOK)
+            return False
+        return True
+
+    def _off_grid(self, error: OffGridError) -> None:
+        self._tell("off grid", f"{error}; the book is fetched anew")
+        self._lose(Reason.OFF_GRID)
+
+    def _lose(self, reason: Reason) -> None:
+        """The book of this market is not to be relied on from here: say so, and get a new one."""
+        keep = reason is Reason.SEQUENCE_GAP  # the delta behind the gap already starts the new buffer
+        self._drop_book(reason, keep)
+        self._say(Channel.BOOK, Trust.RESYNC, reason)
+        self._await_snapshot()
+
+    def _drop_book(self, reason: Reason | None, keep: bool = False) -> None:
+        self._lost, self._live_since = reason, 0.0
+        if not keep:
+            self._sync.reset()
+        if self._joining is not None and self._joining is not asyncio.current_task():
+            self._joining.cancel()
+            self._joining = None
+
+    def _await_snapshot(self) -> None:
+        if self._joining is not None:
+            return  # it is this very task that lost the book, and goes on
+        if self._lost is None:
+            self._say(Channel.BOOK, Trust.WARMING, Reason.AWAITING_SNAPSHOT)
+        self._joining = self._spawn(self._join())
+
+    async def _join(self) -> None:
+        """Fetch snapshots until one joins the deltas."""
+        me = asyncio.current_task()
+        try:
+            if self._lost is not None:
+                await asyncio.sleep(self._backoff.next())
+            while not self._sync.synced:
+                wait = await self._try_to_join()
+                if wait is not None:
+                    await asyncio.sleep(wait)
+        finally:
+            if self._joining is me:
+                self._joining = None
+
+    async def _try_to_join(self) -> float | None:
+        """One attempt; seconds to wait before the next, None when there is nothing to wait for."""
+        try:
+            if self._lost is Reason.OFF_GRID:
+                await self._refresh_instrument()
+            snapshot = await self._rest.depth(self._market, self.instrument.native, self._shallow)
+        except RateLimitedError as e:
+            self._say(Channel.BOOK, Trust.RESYNC, Reason.RATE_LIMITED)
+            self._tell("limited", f"{e}; the book follows then")
+            return e.seconds + _SHORTEST_WAIT
+        except (UnreachableError, SourceError) as e:
+            self._say(Channel.BOOK, Trust.RESYNC, Reason.SNAPSHOT_FAILED)
+            self._tell("snapshot", f"no book snapshot, trying again: {e}")
+            return max(_SHORTEST_WAIT, self._backoff.next())
+        follow = self._sync.snapshot(snapshot)
+        if follow is None:
+            # Older than every delta kept: the next one is newer.
+            self._say(Channel.BOOK, self._waiting_trust(), Reason.AWAITING_SNAPSHOT)
+            return max(_SHORTEST_WAIT, self._backoff.next())
+        if self._install(snapshot, follow):
+            return None
+        return max(_SHORTEST_WAIT, self._backoff.next())
+
+    def _waiting_trust(self) -> Trust:
+        return Trust.WARMING if self._lost is None else Trust.RESYNC
+
+    def _install(self, s: Snapshot, follow: list[Depth]) -> bool:
+        recv = self._clock()
+        try:
+            self._sink.snapshot(recv, s.ts or self._time(recv), s.last_update, s.bids, s.asks)
+        except OffGridError as e:
+            self._off_grid(e)
+            return False
+        if self._sink.crossed:
+            self._lose(Reason.CROSSED_BOOK)
+            return False
+        for d in follow:
+            if not self._apply(recv, d.ts, d):
+                return False
+        self._lost, self._live_since = None, self._monotonic()
+        self._say(Channel.BOOK, Trust.LIVE)
+        return True
+
+    async def _refresh_instrument(self) -> None:
+        """An off-grid price may mean that the venue has changed the tick or the lot."""
+        listing = await self._rest.listing(self._market, [self.instrument.native])
+        fresh = listing.find(self.instrument.symbol).instrument
+        if fresh != self.instrument:
+            self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
+            self.instrument = fresh
+            self._sink = self._engine.open(fresh)
+            self._said.clear()
+            self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
+
+    # ---- trades
+
+    async def _recover(self) -> None:
+        """Fill gaps by REST while later trades wait, each for so long as is sensible."""
+        while self._sequence.gap is not None:
+            try:
+                async with asyncio.timeout(self._timing.recovery):
+                    await self._fill()
+            except TimeoutError:
+                self._tell("trades", "missing trades could not be fetched in time")
+            self._emit(self._sequence.release(), 0)
+
+    async def _fill(self) -> None:
+        backoff = Backoff(_SHORTEST_WAIT, 1.0)
+        # Futures answer with the newest trades of the order book only; spot with every trade from an id on.
+        flow_only = self._market is not MarketType.SPOT
+        while (gap := self._sequence.gap) is not None and not self._sequence.filled:
+            last = self._sequence.last or 0
+            try:
+                page = await self._rest.trades(self._market, self.instrument.native, last)
+            except RateLimitedError as e:
+                await asyncio.sleep(e.seconds)
+                continue
+            except RefusedError as e:
+                self._tell("trades", f"missing trades cannot be fetched: {e}")
+                return
+            except UnreachableError:
+                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
+                continue
+            self._emit(self._sequence.recovered(self._clock(), page, flow_only), Flag.RECOVERED)
+            if self._sequence.last == last:
+                if page and page[-1].trade_id >= gap.first + gap.count:
+                    return  # it has newer ones, so it will not have these
+                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
+
+    def _emit(self, items: Sequence[tuple[int, Trade] | Hole], flags: int) -> None:
+        for item in items:
+            if isinstance(item, Hole):
+                recv = self._clock()
+                self._sink.hole(recv, self._newest, item.first, item.count)
+            else:
+                self._put(*item, flags)
+
+    def _put(self, recv: int, t: Trade, flags: int) -> None:
+        flags |= t.flags
+        try:
+            self._sink.trade(recv, t.ts, t.trade_id, t.price, t.size, t.side, flags)
+        except OffGridError as e:
+            # What was not order flow may print at any price; flow that cannot be stored is missing.
+            if not flags & Flag.NOT_FLOW:
+                self._tell("off-grid trade", f"{e}; the trade is counted as missing")
+                self._sink.hole(recv, t.ts, t.trade_id, 1)
+
+    # ---- what the venue tells about itself
+
+    async def fetch_day_volume(self) -> None:
+        """Put the venue's own 24-hour volume on the tape; without an answer nothing is put there."""
+        try:
+            size = await self._rest.day_volume(self._market, self.instrument.native)
+            recv = self._clock()
+            self._sink.day_volume(recv, self._time(recv), size)
+        except (UnreachableError, RefusedError, OffGridError) as e:
+            self._tell("day volume", f"the day's volume is unknown: {e}")
+
+    # ---- telling
+
+    def _hear(self, recv: int, ts: int) -> None:
+        self._heard = recv
+        if ts > self._newest:
+            self._newest = ts
+        self._venue_clock.saw(recv, ts)
+
+    def _time(self, recv: int) -> int:
+        """The venue's time now, never behind the tape's. Our own clock may be set while we run: it moves the tape's
+        by a few seconds at most."""
+        ts = self._venue_clock.now(recv)
+        if self._newest:
+            ts = max(self._newest, min(ts, self._newest + _LONGEST_STEP_NS))
+        self._newest = ts
+        return ts
+
+    def _say_all(self, trust: Trust, reason: Reason) -> None:
+        for channel in self.channels:
+            self._say(channel, trust, reason)
+
+    def _say(self, channel: Channel, trust: Trust, reason: Reason = Reason.NONE) -> None:
+        if self._said.get(channel) == (trust, reason):
+            return
+        self._said[channel] = (trust, reason)
+        recv = self._clock()
+        self._sink.status(recv, self._time(recv), channel, trust, reason)
+
+    def _tell(self, key: str, text: str) -> None:
+        """A notice, not the same kind again within a minute."""
+        now = self._monotonic()
+        if now - self._told.get(key, -_NOTICE_AGAIN) >= _NOTICE_AGAIN:
+            self._told[key] = now
+            self._engine.notice(self.instrument.market, text)
+
+
+_NAMES = {Channel.BOOK: "book update", Channel.TRADES: "trade"}

@@ -1,0 +1,83 @@
+"""How long things may take, and the two clocks a live feed goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds."""
+
+    backoff_base: float = 0.5
+    backoff_cap: float = 30.0
+    proven: float = 10.0  # a connection that has carried data for so long ends the backoff
+    handshake: float = 8.0
+    acknowledge: float = 10.0
+    heartbeat: float = 15.0  # WebSocket ping; a dead line shows after one and a half of them
+    lifetime: float = 23.5 * 3600  # Binance closes a connection after 24 h
+    between_requests: float = 0.25  # at most 10 messages a second may be sent on a socket (spot: 5)
+    tick: float = 0.25  # clock rows and silence
+    quiet: float = 0.5  # without data for so long, clock rows begin
+    first_book: float = 15.0  # from the subscription to the first book update
+    silent_book: float = 15.0  # at least; more for a market that is slow by nature
+    silent_trades: float = 60.0
+    recovery: float = 5.0  # later trades wait at most so long for missing ones
+    settled: float = 30.0  # a book that has been right for so long is resynced without delay again
+    day_volume: float = 1800.0
+
+
+class VenueClock:
+    """What the venue's clock shows, from the times on its messages: ours plus their average lead.
+
+    The average contains the usual latency, so `now` is the time a message arriving now would bear.
+    """
+
+    _WEIGHT = 1 / 64
+
+    def __init__(self, ahead_ns: int = 0) -> None:
+        self._ahead = float(ahead_ns)
+
+    def saw(self, recv: int, ts: int) -> None:
+        """A message of time `ts` arrived at `recv`, both ns."""
+        self._ahead += (ts - recv - self._ahead) * self._WEIGHT
+
+    def now(self, recv: int) -> int:
+        """The venue's time when ours is `recv`, ns."""
+        return recv + int(self._ahead)
+
+
+class Pulse:
+    """Whether the silence of a channel is longer than its own activity explains."""
+
+    _GAPS = 20.0  # mean gaps between messages
+    _LONGEST = 900.0
+    _WEIGHT = 0.05
+
+    def __init__(self, floor: float) -> None:
+        self._floor = floor
+        self._count = 0
+        self._mean: float | None = None
+        self._last: float | None = None
+
+    def start(self, now: float) -> None:
+        """Silence counts from here (subscribed, connected)."""
+        self._last = now
+
+    def look(self, now: float, count: int) -> None:
+        """`count` messages have come in all."""
+        if count == self._count:
+            return
+        if self._last is not None:
+            gap = (now - self._last) / (count - self._count)
+            self._mean = gap if self._mean is None else self._mean + (gap - self._mean) * self._WEIGHT
+        self._last, self._count = now, count
+
+    @property
+    def limit(self) -> float:
+        """The longest silence that is normal, seconds."""
+        return min(max(self._floor, self._GAPS * (self._mean or 0.0)), self._LONGEST)
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last message (or the start)."""
+        return 0.0 if self._last is None else now - self._last

@@ -1,0 +1,92 @@
+"""The venues that can be asked for live markets, by name; a venue's code is loaded when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from connectors.nearest import did_you_mean
+from engine.feed import Feed, SourceError
+from engine.instrument import Instrument
+
+
+@dataclass(frozen=True)
+class VenueSettings:
+    """What the user has set for a venue, and what a command asks of it.
+
+    `rest` and `ws` replace the venue's addresses as a whole, `endpoints` single ones by the connector's
+    name for them. `seed`, `speed` (0: as fast as it goes) and `start_ns` (None: the
+    present) are for simulated venues.
+    """
+
+    rest: str | None = None
+    ws: str | None = None
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    channels: Sequence[str] = ("trades", "book")
+    seed: int = 1
+    speed: float = 1.0
+    start_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class _Venue:
+    open: Callable[[Sequence[str], VenueSettings], Feed]
+    markets: Callable[[VenueSettings], Awaitable[list[Instrument]]]
+
+
+def open_feed(venue: str, symbols: Sequence[str], settings: VenueSettings | None = None) -> Feed:
+    """The feed of some markets of a venue. SourceError for an unknown venue or impossible symbols or settings."""
+    return _venue(venue).open(symbols, settings if settings is not None else VenueSettings())
+
+
+async def list_markets(venue: str, settings: VenueSettings | None = None) -> list[Instrument]:
+    """The markets of a venue that trade now. SourceError for an unknown venue, or when it cannot be asked."""
+    return await _venue(venue).markets(settings if settings is not None else VenueSettings())
+
+
+def _venue(name: str) -> _Venue:
+    try:
+        return VENUES[name]
+    except KeyError:
+        raise SourceError(
+            f"there is no venue {name[:40]!r}{did_you_mean(name, VENUES)} (there are {', '.join(VENUES)})"
+        ) from None
+
+
+def _open_binance(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.binance import BinanceFeed, Endpoints
+
+    endpoints = Endpoints(settings.rest, settings.ws, settings.endpoints)
+    return BinanceFeed(symbols, endpoints, settings.channels)
+
+
+async def _binance_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.binance import Endpoints, list_markets
+
+    listed = await list_markets(Endpoints(settings.rest, settings.ws, settings.endpoints))
+    return [x.instrument for x in listed if x.trading]
+
+
+def _open_simulator(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.simulator import SimulatedFeed
+
+    try:
+        return SimulatedFeed(symbols, seed=settings.seed, speed=settings.speed, start_ns=settings.start_ns)
+    except ValueError as e:
+        raise SourceError(str(e)) from None
+
+
+async def _simulated_markets(_settings: VenueSettings) -> list[Instrument]:
+    from connectors.simulator import DEFAULT_SYMBOLS, profile_of
+
+    return [profile_of(symbol).instrument for symbol in DEFAULT_SYMBOLS]
+
+
+#: In the order they are listed.
+VENUES: Mapping[str, _Venue] = MappingProxyType(
+    {
+        "binance": _Venue(_open_binance, _binance_markets),
+        "sim": _Venue(_open_simulator, _simulated_markets),
+    }
+)
