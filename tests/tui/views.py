@@ -96,12 +96,12 @@ class FakeMarket:
                 side[px] = self._size()
                 self.events += 1
         for _ in range(self.random.choice((0, 0, 1, 2, 5))):
-            side = self.random.choice((-1, 1))
-            px = self.mid + side
+            taker = self.random.choice((-1, 1))
+            px = self.mid + taker
             qty = self._size()
             recovered = Flag.LAST | Flag.RECOVERED if self.random.random() < 0.01 else Flag.LAST
-            self.trades.append(TradeView(self.t, px, qty, side, int(recovered), self.events))
-            volume = self.bought if side > 0 else self.sold
+            self.trades.append(TradeView(self.t, px, qty, taker, int(recovered), self.events))
+            volume = self.bought if taker > 0 else self.sold
             volume[px] = volume.get(px, 0) + qty
             self.events += 1
 

@@ -47,6 +47,10 @@ def numbers(window: str) -> tuple[Number, ...]:
     )
 
 
+#: Metrics of every window, so that a longer one is not empty when it is chosen.
+ALL_METRICS = tuple(dict.fromkeys(number.metric for window in WINDOWS for number in numbers(window)))
+
+
 def value_text(number: Number, value: float | None, instrument: Instrument) -> str:
     """The value in VALUE cells."""
     match number.shape:

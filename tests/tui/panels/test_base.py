@@ -76,7 +76,7 @@ async def test_only_changed_rows_are_painted() -> None:
         refreshed: list[Region] = []
         original = panel.refresh
 
-        def spy(*regions: Region, **options: bool) -> RowPanel:
+        def spy(*regions: Region, **options: bool) -> Letters:
             refreshed.extend(regions)
             return original(*regions, **options)
 

@@ -12,10 +12,10 @@ from engine.view import ChannelView, LadderRow, LadderView, MarketView, ViewRequ
 from tests.tui.panels.harness import PanelApp, lines
 from tests.tui.views import NS, FakeMarket, make_overview, make_view
 from tui.panels import glyphs
-from tui.panels.ladder import (
+from tui.panels.ladder import Ladder
+from tui.panels.ladder_rows import (
     GROUPS,
     Columns,
-    Ladder,
     PriceRow,
     SpreadRow,
     bar_scale,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -33,10 +33,6 @@ TRADES = st.lists(
 )
 
 
-def row(text_of: Callable[[], list[str]], part: str) -> str:
-    return next(text for text in text_of() if part in text)
-
-
 @given(TRADES)
 def test_joining_prints_loses_no_volume_and_mixes_no_sides(trades: list[TradeView]) -> None:
     prints = aggregate(trades, 1000)
@@ -44,7 +40,7 @@ def test_joining_prints_loses_no_volume_and_mixes_no_sides(trades: list[TradeVie
     assert sum(each.prints for each in prints) == len(trades)
     for side in (-1, 0, 1):
         assert sum(e.qty for e in prints if e.side == side) == sum(t.qty for t in trades if t.side == side)
-    for first, second in zip(prints, prints[1:], strict=False):
+    for first, second in pairwise(prints):
         assert (first.t // 10**6, first.side, first.flags) != (second.t // 10**6, second.side, second.flags)
 
 

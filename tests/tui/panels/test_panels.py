@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +46,7 @@ def _braille() -> Iterator[None]:
 
 
 def request_of(panel: RowPanel) -> ViewRequest:
-    fields = getattr(panel, "request_fields", dict)()
+    fields: dict[str, Any] = getattr(panel, "request_fields", dict)()
     return ViewRequest(**fields, metrics=panel.metrics)
 
 
@@ -95,7 +96,7 @@ def odd_view(draw: random.Random, panel: RowPanel) -> tuple[MarketView, EngineVi
     )
 
 
-def _unknown(view: MarketView) -> dict[str, tuple[None, ...]]:
+def _unknown(view: MarketView) -> dict[str, Any]:
     nothing = (None,) * len(view.series.price)
     return dict.fromkeys(("price", "high", "low", "cvd", "cvd_high", "cvd_low"), nothing)
 
