@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,9 @@ _LONGEST_TEXT = 20_000
 
 _NS = {"ns": 1, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 _LONGEST_WINDOW = 90 * _NS["d"]
-_NUMBER = r"[+-]?(?:\d{1,30}\.?\d{0,30}|\.\d{1,30})(?:[eE][+-]?\d{1,2})?"
+_NUMBER = r"[+-]?(?:[0-9]{1,15}\.?[0-9]{0,12}|\.[0-9]{1,12})(?:[eE][+-]?[0-9]{1,2})?"
+#: Finer numbers are refused, so that whatever was read can be written out and read again.
+_FINEST = Decimal("1e-12")
 _LONG_UNITS = "one of ns, us, ms, s, m, h, d"
 
 
@@ -229,6 +232,8 @@ def _number(source: str, expected: str, low: Decimal, high: Decimal) -> Decimal:
     value = Decimal(source)
     if not low < value <= high:
         raise _RefusedError(f"{expected}, more than {_plain(low)} and at most {_plain(high)}")
+    if value % _FINEST:
+        raise _RefusedError(f"{expected}, with at most 12 decimals")
     return value
 
 
@@ -247,13 +252,13 @@ def _plain(value: Decimal) -> str:
 
 def _window(source: str) -> tuple[Any, str]:
     expected = "a duration such as 250ms, 30s, 5m, 1h or 1d"
-    match = re.fullmatch(rf"({_NUMBER})([a-zA-Zµ]*)", source)
+    match = re.fullmatch(rf"({_NUMBER})([a-zA-Z]*)", source)
     if not match:
         raise _RefusedError(expected)
     unit = _NS.get(match[2])
     if unit is None:
         raise _RefusedError(f"{expected} (the unit is {_LONG_UNITS})")
-    ns = Decimal(match[1]) * unit
+    ns = Fraction(Decimal(match[1])) * unit
     if not 0 < ns <= _LONGEST_WINDOW:
         raise _RefusedError("a duration above 0 and of at most 90d")
     if ns != int(ns):

@@ -18,13 +18,17 @@ DAY = 86_400 * SECOND
 #: Twenty seconds before a UTC midnight.
 BEFORE_MIDNIGHT = 20_000 * DAY - 20 * SECOND
 
-LINEAR = Context(Instrument("test", "ETH/USDT:USDT", Decimal("0.01"), Decimal("0.001"), "linear", base="ETH", quote="USDT"))
+LINEAR = Context(
+    Instrument("test", "ETH/USDT:USDT", Decimal("0.01"), Decimal("0.001"), "linear", base="ETH", quote="USDT")
+)
 INVERSE = Context(
     Instrument("test", "ETH/USD:ETH", Decimal("0.01"), Decimal(1), "inverse", Decimal(10), base="ETH", quote="USD")
 )
 
 
-def random_tape(rng: random.Random, fills: int = 120, start: int = BEFORE_MIDNIGHT, centre: int = 300_000) -> list[Event]:
+def random_tape(
+    rng: random.Random, fills: int = 120, start: int = BEFORE_MIDNIGHT, centre: int = 300_000
+) -> list[Event]:
     """Fills and touches in one order: sweeps at one time, quiet spells, whales, unknown sides, one-sided and
     crossed books; over `start` + 20 s, where a UTC day begins when `start` is `BEFORE_MIDNIGHT`."""
     events: list[Event] = []

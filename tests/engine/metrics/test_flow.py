@@ -11,7 +11,7 @@ import pytest
 from engine.instrument import Instrument
 from engine.metrics.flow import FlowCalculator
 from engine.metrics.spec import Context
-from tests.engine.metrics.cuts import Event, Fill, every_event, fold, random_cuts
+from tests.engine.metrics.cuts import Event, Fill, batch_of, every_event, fold, random_cuts
 from tests.engine.metrics.tapes import (
     BEFORE_MIDNIGHT,
     DAY,
@@ -61,7 +61,9 @@ def expected(field: str, events: list[Event], t: int, context: Context) -> float
     if name in ("volume_quote", "cvd_quote") and not inverse:
         return float(sum((f.side if signed else 1) * f.px * f.qty for f in fills) * amount * tick)
     if name in ("volume_base", "cvd_base") and inverse:
-        return float(sum((Fraction(f.side if signed else 1) * f.qty * amount / (f.px * tick) for f in fills), Fraction()))
+        return float(
+            sum((Fraction(f.side if signed else 1) * f.qty * amount / (f.px * tick) for f in fills), Fraction())
+        )
     lots = {"buy": buy, "sell": sell}.get(name, buy - sell if signed else volume)
     return float(lots * amount)
 
@@ -99,10 +101,13 @@ def test_absurd_amounts_stay_exact() -> None:
     """Sizes and prices at the limit of what an instrument accepts overflow 64 bits many times over."""
     huge = 1 << 53
     t = 20_000 * DAY
-    events: list[Event] = []
-    for i in range(60):
-        events.append(Fill(t + i * SECOND, huge - i if i % 20 < 3 else 5 + i, (1, -1, 1, 0)[i % 4], huge if i % 17 == 2 else 100))
-    names = [f"{n}:{s}" for n in ("volume", "volume_quote", "delta", "cvd_quote", "ti_z") for s in (2 * SECOND, "session")]
+    events: list[Event] = [
+        Fill(t + i * SECOND, huge - i if i % 20 < 3 else 5 + i, (1, -1, 1, 0)[i % 4], huge if i % 17 == 2 else 100)
+        for i in range(60)
+    ]
+    names = [
+        f"{n}:{s}" for n in ("volume", "volume_quote", "delta", "cvd_quote", "ti_z") for s in (2 * SECOND, "session")
+    ]
     times = np.array([t + i * SECOND for i in range(62)], np.int64)
     whole = fold(lambda: FlowCalculator(LINEAR), events, [], names, times)
     for name in names:
@@ -129,7 +134,12 @@ def test_unknown_before_the_first_trade_and_zero_in_an_empty_window() -> None:
 
 def test_session_restarts_at_the_first_trade_of_a_utc_day() -> None:
     midnight = BEFORE_MIDNIGHT + 20 * SECOND
-    events: list[Event] = [Fill(midnight - 1, 5, 1), Fill(midnight, 3, -1), Fill(midnight, 1, -1), Fill(midnight + DAY, 2, 1)]
+    events: list[Event] = [
+        Fill(midnight - 1, 5, 1),
+        Fill(midnight, 3, -1),
+        Fill(midnight, 1, -1),
+        Fill(midnight + DAY, 2, 1),
+    ]
     times = np.array([midnight - 1, midnight, midnight + DAY - 1, midnight + DAY], np.int64)
     for name in ("cvd", "delta"):
         for cuts in ([], [1], [2], [3], [1, 2, 2, 3]):
@@ -188,8 +198,6 @@ def test_foreign_state_is_refused() -> None:
 def test_what_no_window_needs_is_forgotten() -> None:
     calculator = FlowCalculator(LINEAR)
     t = 20_000 * DAY
-    from tests.engine.metrics.cuts import batch_of
-
     calculator.sample(f"delta:{60 * SECOND}", np.empty(0, np.int64))
     for i in range(2_000):
         calculator.update(batch_of([Fill(t + i * SECOND, 1, 1)], t + i * SECOND))

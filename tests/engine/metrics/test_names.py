@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.metrics.names import MetricError, duration_text, parse_metric, parse_metrics, usage
-from engine.metrics.registry import SPECS, listing
+from engine.metrics.registry import SPECS, bind, listing
+from tests.engine.metrics.tapes import LINEAR
 
 S = 1_000_000_000
 
@@ -142,12 +144,11 @@ def test_endless_text_is_refused_quickly() -> None:
 def test_any_text_is_parsed_or_refused_with_a_reason(text: str) -> None:
     try:
         metrics = parse_metrics(text)
-    except MetricError as error:
-        assert str(error)
-    else:
-        for metric in metrics:
-            again = parse_metric(metric.canonical)
-            assert (again.canonical, again.args) == (metric.canonical, metric.args)
+    except MetricError:
+        return
+    for metric in metrics:
+        again = parse_metric(metric.canonical)
+        assert (again.canonical, again.args) == (metric.canonical, metric.args)
 
 
 @given(st.integers(1, 90 * 86_400 * S))
@@ -179,11 +180,6 @@ def test_registry_is_complete() -> None:
 
 
 def test_every_calculator_knows_nothing_before_the_first_row() -> None:
-    import numpy as np
-
-    from engine.metrics.registry import bind
-    from tests.engine.metrics.tapes import LINEAR
-
     for metric in parse_metrics("vwap,vwap_dev,vwap_band(1),delta,cvd,ratio,ti,ti_z,speed,mean_size,poc,vah,val,last"):
         bound = bind(metric, LINEAR)
         assert bound.make is not None
