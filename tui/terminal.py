@@ -90,8 +90,15 @@ def detect(
 
 
 def tell_textual(terminal: Terminal, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Hand the colour depth to Textual, which reads it when it is imported: call this before."""
+    """Hand the colour depth to Textual, which reads it when it is imported: call this before.
+
+    NO_COLOR is made to agree, so that a depth asked for on the command line counts for everyone who reads it.
+    """
     environ["TEXTUAL_COLOR_SYSTEM"] = _TEXTUAL[terminal.color]
+    if terminal.color is Color.MONO:
+        environ["NO_COLOR"] = "1"
+    else:
+        environ.pop("NO_COLOR", None)
 
 
 def is_utf8_locale(environ: Mapping[str, str]) -> bool | None:

@@ -116,6 +116,7 @@ def test_textual_paints_what_was_found() -> None:
 
 def test_each_depth_has_a_name_that_textual_knows() -> None:
     for choice, expected in (("truecolor", "truecolor"), ("256", "256"), ("16", "standard"), ("none", "standard")):
-        environ: dict[str, str] = {}
-        tell_textual(detect({}, color=choice), environ)
+        environ = {"NO_COLOR": ""}
+        tell_textual(detect({"NO_COLOR": "1"}, color=choice), environ)
+        assert environ.pop("NO_COLOR", None) == ("1" if choice == "none" else None)
         assert environ == {"TEXTUAL_COLOR_SYSTEM": expected}
