@@ -99,9 +99,9 @@ def fold(
         due = int(np.searchsorted(times, clock, "left")) if end < len(events) else len(times)
         for name in fields:
             values[name].append(calculator.sample(name, times[done:due]))
-        if due > done:
-            calculator.advance(int(times[due - 1]))
-            done = due
+        done = due
+        # as the market does: nothing before the next instant will be asked for
+        calculator.advance(min(clock, int(times[due])) if due < len(times) else clock)
         if restore:
             state = calculator.state()
             calculator = fresh()
