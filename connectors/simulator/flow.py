@@ -73,7 +73,7 @@ class OrderFlow:
         if phase.informed:
             for _ in range(self._poisson(self._rate * phase.informed * activity * dt)):
                 found.extend(self._informed_orders(phase.direction))
-        if draw.random() < 0.012 * self._rate * phase.activity * dt:
+        if draw.random() < 0.012 * self._rate * phase.activity * activity * dt:
             self._begin_run(now, phase)
         if self._runs:
             found.extend(self._due(now, phase))

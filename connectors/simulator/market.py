@@ -13,6 +13,7 @@ import random
 import numpy as np
 
 from connectors.simulator.book import ASK, BID, RestingBook
+from connectors.simulator.fair import FairValue
 from connectors.simulator.flow import Order, OrderFlow
 from connectors.simulator.phases import NS, Phase, PhaseSchedule
 from connectors.simulator.profiles import profile_of
@@ -23,10 +24,6 @@ from engine.tape import ROW, Channel, Flag, Ints, Kind, Rows, Trust, clock_row, 
 MAX_LATENCY_NS = 30_000_000
 _MIN_LATENCY_NS = 2_000_000
 
-#: Fair value: own volatility (bps per root second), half-life of the return to the price level (s).
-_SIGMA_BPS, _HALF_LIFE = 0.22, 6 * 3600.0
-#: Impact of an uninformed order (bps per root of median orders): lasting, and passing with _FADE (s).
-_LASTING, _PASSING, _FADE = 0.008, 0.03, 5.0
 #: The fair value must leave the quotes by so many ticks before they move.
 _STICKY = 0.6
 _STICKY_BPS = 0.12
@@ -43,8 +40,9 @@ _REFRESHED, _TOUCH, _WALL_EVERY = 4.5, 0.32, 22.0
 _DAY = 1.2
 #: Mean over a day of that curve: exp(-_DAY) * I0(_DAY).
 _DAY_MEAN = 0.4198
-#: Mean volume per second of the busiest hour, in order_rate x order_size (measured over hours of several markets).
-_VOLUME = 11.0
+#: Mean volume per second of the busiest hour, in order_rate x order_size, on the day before the start. It was
+#: half as lively a day (about 12 is measured over hours of several markets).
+_VOLUME = 6.0
 
 #: A trade as a row: the fields of `ROW` in order.
 _Trade = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -54,7 +52,7 @@ _TRADE, _LAST, _TRADES = int(Kind.TRADE), int(Flag.LAST), int(Channel.TRADES)
 class SimulatedMarket:
     """`opening()` once, then `step()` for ever. Raises ValueError for a symbol that is no `BASE/QUOTE`."""
 
-    def __init__(self, symbol: str, seed: int = 0, start_ns: int = 0) -> None:
+    def __init__(self, symbol: str, seed: int = 1, start_ns: int = 0) -> None:
         self.profile = profile_of(symbol)
         self.instrument = self.profile.instrument
         self.start_ns = start_ns
@@ -67,12 +65,12 @@ class SimulatedMarket:
         self._flow = OrderFlow(self.profile, draw)
         self._book = RestingBook(self.profile, draw, rng)
         self._walls = Walls(self._book, draw)
-        self._anchor = math.log(self.profile.price / float(self.profile.tick))
         self._bps = 1.0 / self.profile.tick_bps  # ticks per basis point
         self._reach = min(_REACH_MOST, max(_REACH_LEAST, round(_REACH_BPS * self._bps)))
-        self._fair = float(self._book.best[ASK])
-        self._passing = 0.0
-        self._from = self._fair  # where the phase began
+        span = self._book.size
+        self._fair = FairValue(
+            self.profile, draw, self._book.low + _INSIDE * span, self._book.low + (1 - _INSIDE) * span
+        )
         self._quotes = (self._book.best[BID], self._book.best[ASK])
         self._spread = 1
         self._liquidity = [1.0, 1.0]
@@ -90,8 +88,8 @@ class SimulatedMarket:
         p = self.profile
         volume = _VOLUME * p.order_rate * p.order_size * _DAY_MEAN * 86_400
         day = row(Kind.DAY_VOLUME, recv, ts, qty=max(1, round(volume / float(p.lot))))
-        head = row(Kind.SNAPSHOT, recv, ts, id=self._sequence, channel=Channel.BOOK, flags=0)
         levels = self._rows(ts, [], self._book.snapshot())
+        head = row(Kind.SNAPSHOT, recv, ts, id=self._sequence, channel=Channel.BOOK, flags=0)
         live = [status_row(recv, ts, channel, Trust.LIVE) for channel in (Channel.BOOK, Channel.TRADES)]
         levels["recv"] = recv
         return np.concatenate([day, head, levels, *live])
@@ -105,13 +103,13 @@ class SimulatedMarket:
         since = begin - self.start_ns
         while since >= self.phase.end:
             self.phase = self._schedule.next()
-            self._from = self._fair
+            self._fair.begin_phase()
         activity = math.exp(_DAY * (math.cos(2 * math.pi * since / (86_400 * NS)) - 1))
         self._mood += 0.06 * self._draw.gauss(0.0, 1.0) - 0.02 * self._mood
         told = begin + round(dt * self._draw.uniform(0.8, 0.999))
         orders = self._flow.orders(since, self.phase, activity)
         trades = self._execute(orders, begin, told - begin, activity) if orders else []
-        self._move_fair(dt / NS)
+        self._fair.move(dt / NS, self.phase)
         self._quote(since, activity)
         self.now_ns = begin + dt
         rows = self._rows(told, trades, self._book.changes())
@@ -180,24 +178,11 @@ class SimulatedMarket:
                         trades.append((recv, ts, self._trade_id, px, piece, 0, _TRADE, _LAST, order.side, _TRADES))
                         self._trade_id += 1
             if order.informed:
-                self._fair += order.side * abs(phase.move_bps) / expected * self._bps
-            root = math.sqrt(min(taken / median, 150.0)) * order.side * self._bps
-            self._fair += _LASTING * root
-            self._passing += _PASSING * root
+                self._fair.push(order.side * abs(phase.move_bps) / expected)
+            self._fair.hit(order.side, taken / median)
         if self._walls.standing:
             self._walls.note_eaten()
         return trades
-
-    def _move_fair(self, dt: float) -> None:
-        """The fair value's own motion over `dt` seconds."""
-        phase, bps = self.phase, self._bps
-        price = self._book.low + self._fair
-        home = (math.log(price) - self._anchor) * price * math.log(2) / _HALF_LIFE
-        drift = phase.drift_bps * bps - phase.pull_back * (self._fair - self._from) - home
-        self._fair += drift * dt + _SIGMA_BPS * phase.noise * bps * math.sqrt(dt) * self._draw.gauss(0.0, 1.0)
-        self._fair = min(max(self._fair, _INSIDE * self._book.size), (1 - _INSIDE) * self._book.size)
-        widest = 3 * bps
-        self._passing = min(max(self._passing * math.exp(-dt / _FADE), -widest), widest)
 
     def _quote(self, since: int, activity: float) -> None:
         """Market makers answer: withdraw, improve, resize, and put up or pull walls."""
@@ -234,17 +219,16 @@ class SimulatedMarket:
         """Decide where the quotes should be; returns how far the fair value leads them, in [-1, 1]."""
         spread = self._spread
         bid, ask = self._quotes
-        fair = self._fair + self._passing
+        fair = self._fair.value - self._book.low
         slack = spread / 2 + max(_STICKY, _STICKY_BPS * self._bps)
         if ask - bid != spread or abs(fair - (bid + ask) / 2) > slack:
             bid = math.floor(fair - (spread - 1) / 2)
             ask = bid + spread
         low, high = self._walls.bounds()
+        self._fair.hold(self._book.low + low - 1, self._book.low + high + 1)
         if ask > high:
-            self._fair -= max(0.0, fair - high - 1)
             bid, ask = high - spread, high
         if bid < low:
-            self._fair += max(0.0, low - 1 - fair)
             bid, ask = low, low + spread
         if ask > high:  # two walls stand closer than the spread
             self._walls.pull_all()
