@@ -28,6 +28,8 @@ NEAR, FAR = WINDOW // 32, WINDOW // 2
 #: Remembered price texts per side (bounds memory; the map is rebuilt from scratch when full).
 MEMORY = 1 << 15
 SPILL = 1 << 12
+#: Best bid (ticks), its size as the venue quotes it, best ask, its size; NO_BID or NO_ASK with size 0 for no level.
+Touch = tuple[int, float, int, float]
 
 
 class BookSide:
@@ -37,7 +39,7 @@ class BookSide:
     `best` is the slot of the best level; WINDOW when the side is empty.
     """
 
-    __slots__ = ("_far", "_instrument", "_inverse", "_outer", "_spill_px", "best", "edge", "sign", "sizes", "slots", "view")
+    __slots__ = ("_far", "_instrument", "_inverse", "_spill_px", "best", "edge", "outer", "sign", "sizes", "slots", "view")
 
     def __init__(self, instrument: Instrument, sign: int) -> None:
         self._instrument = instrument
@@ -54,7 +56,7 @@ class BookSide:
         self.slots.clear()
         self._far: dict[int, int] = {}  # price -> spill slot
         self._spill_px: list[int] = []  # price of each spill slot in use
-        self._outer = False  # a price better than the window has a spill slot
+        self.outer = False  # a price better than the window has a spill slot
         self.best = WINDOW
 
     # ---- writing
@@ -100,7 +102,7 @@ class BookSide:
             self._far[px] = found
             self._spill_px.append(px)
         if slot < 0:
-            self._outer = True
+            self.outer = True
         return found
 
     def _grow(self) -> None:
@@ -116,7 +118,7 @@ class BookSide:
         if px is not None and (self.best >= WINDOW or (px - self.px(self.best)) * self.sign > 0):
             self.move(px)
         else:
-            self._outer = False
+            self.outer = False
 
     def _best_far(self) -> int | None:
         used = [px * self.sign for px, slot in self._far.items() if self.sizes[slot]]
@@ -144,7 +146,7 @@ class BookSide:
         self.edge = best_px + self.sign * HOME
         for px, size in held:
             self.sizes[self.slot_at(px)] = size
-        self._outer = False
+        self.outer = False
         self.best = self.next_best(0)
 
     def recentre(self) -> None:
@@ -247,11 +249,12 @@ class TickBook:
         self.known_high = max(ask_px, default=None)
         self.loaded = True
 
-    def update(self, bids: Levels, asks: Levels) -> None:
-        """Absolute sizes of changed levels from text. Raises OffGridError: the caller must then clear."""
+    def update(self, bids: Levels, asks: Levels) -> Touch:
+        """Absolute sizes of changed levels from text; the touch after them. Raises OffGridError: the caller must
+        then clear."""
         # The two loops are written out: this is the hottest code there is.
-        side = self.bids
-        slots, sizes, best = side.slots, side.sizes, side.best
+        bid_side = self.bids
+        slots, sizes, best = bid_side.slots, bid_side.sizes, bid_side.best
         levels, px, size = iter(bids), "", 0.0
         while True:
             try:
@@ -262,37 +265,51 @@ class TickBook:
                         best = i
                 break
             except KeyError:  # a price text not seen lately
-                i = side.slot_of(px)
-                sizes = side.sizes
+                i = bid_side.slot_of(px)
+                sizes = bid_side.sizes
                 sizes[i] = size
                 if i < best and size:
                     best = i
-        side.best = best if sizes[best] else side.next_best(best)
-        if side.best >= WINDOW or side._outer:
-            side.settle()
-        side = self.asks
-        slots, sizes, best = side.slots, side.sizes, side.best
+        bid_wire = sizes[best]
+        if not bid_wire:
+            best = bid_side.next_best(best)
+            bid_wire = sizes[best]
+        bid_side.best = best
+        ask_side = self.asks
+        slots, ask_sizes, ask_best = ask_side.slots, ask_side.sizes, ask_side.best
         levels = iter(asks)
         while True:
             try:
                 for px, size in levels:
                     i = slots[px]
-                    sizes[i] = size
-                    if i < best and size:
-                        best = i
+                    ask_sizes[i] = size
+                    if i < ask_best and size:
+                        ask_best = i
                 break
             except KeyError:
-                i = side.slot_of(px)
-                sizes = side.sizes
-                sizes[i] = size
-                if i < best and size:
-                    best = i
-        side.best = best if sizes[best] else side.next_best(best)
-        if side.best >= WINDOW or side._outer:
-            side.settle()
+                i = ask_side.slot_of(px)
+                ask_sizes = ask_side.sizes
+                ask_sizes[i] = size
+                if i < ask_best and size:
+                    ask_best = i
+        ask_wire = ask_sizes[ask_best]
+        if not ask_wire:
+            ask_best = ask_side.next_best(ask_best)
+            ask_wire = ask_sizes[ask_best]
+        ask_side.best = ask_best
+        if best >= WINDOW or ask_best >= WINDOW or bid_side.outer or ask_side.outer:
+            self._settle()
+            return self.touch()
+        return bid_side.edge - best, bid_wire, ask_side.edge + ask_best, ask_wire
 
-    def update_ticks(self, sides: list[int], prices: list[int], sizes: list[float]) -> None:
-        """Absolute wire sizes of changed levels, from ticks."""
+    def _settle(self) -> None:
+        """Find a best level again that the update loop could not know."""
+        for side in (self.bids, self.asks):
+            if side.best >= WINDOW or side.outer:
+                side.settle()
+
+    def update_ticks(self, sides: list[int], prices: list[int], sizes: list[float]) -> Touch:
+        """Absolute wire sizes of changed levels, from ticks; the touch after them."""
         bids, asks = self.bids, self.asks
         bid_edge, ask_edge = bids.edge, asks.edge
         bid_sizes, ask_sizes = bids.sizes, asks.sizes
@@ -316,9 +333,9 @@ class TickBook:
                     ask_best = i
         bids.best = bid_best if bid_sizes[bid_best] else bids.next_best(bid_best)
         asks.best = ask_best if ask_sizes[ask_best] else asks.next_best(ask_best)
-        for side in (bids, asks):
-            if side.best >= WINDOW or side._outer:
-                side.settle()
+        if bids.best >= WINDOW or asks.best >= WINDOW or bids.outer or asks.outer:
+            self._settle()
+        return self.touch()
 
     def recentre(self) -> None:
         """Let the windows follow the price; called between messages now and then."""
@@ -327,11 +344,21 @@ class TickBook:
 
     # ---- reading
 
+    def touch(self) -> Touch:
+        """The best level of each side."""
+        bids, asks = self.bids, self.asks
+        bid, bid_wire, ask, ask_wire = NO_BID, 0.0, NO_ASK, 0.0
+        if bids.best < WINDOW:
+            bid, bid_wire = bids.edge - bids.best, bids.sizes[bids.best]
+        if asks.best < WINDOW:
+            ask, ask_wire = asks.edge + asks.best, asks.sizes[asks.best]
+        return bid, bid_wire, ask, ask_wire
+
     @property
     def crossed(self) -> bool:
         """Best bid at or above best ask."""
-        bids, asks = self.bids, self.asks
-        return bids.best < WINDOW and asks.best < WINDOW and bids.edge - bids.best >= asks.edge + asks.best
+        bid, _, ask, _ = self.touch()
+        return bid >= ask
 
     @property
     def valid(self) -> bool:
@@ -341,36 +368,22 @@ class TickBook:
     @property
     def best_bid(self) -> int:
         """Ticks, or NO_BID."""
-        side = self.bids
-        return side.edge - side.best if side.best < WINDOW else NO_BID
+        return self.touch()[0]
 
     @property
     def best_ask(self) -> int:
         """Ticks, or NO_ASK."""
-        side = self.asks
-        return side.edge + side.best if side.best < WINDOW else NO_ASK
-
-    @property
-    def bid_wire(self) -> float:
-        """Size at the best bid as the venue quotes it; 0 without a bid."""
-        side = self.bids
-        return side.sizes[side.best] if side.best < WINDOW else 0.0
-
-    @property
-    def ask_wire(self) -> float:
-        """Size at the best ask as the venue quotes it; 0 without an ask."""
-        side = self.asks
-        return side.sizes[side.best] if side.best < WINDOW else 0.0
+        return self.touch()[2]
 
     @property
     def bid_qty(self) -> int:
         """Lots at the best bid."""
-        return round(self.bid_wire * self._inverse_lot)
+        return round(self.touch()[1] * self._inverse_lot)
 
     @property
     def ask_qty(self) -> int:
         """Lots at the best ask."""
-        return round(self.ask_wire * self._inverse_lot)
+        return round(self.touch()[3] * self._inverse_lot)
 
     def levels(self, side: int, count: int | None = None, until: int | None = None) -> tuple[Ints, Ints]:
         """See BookReader."""

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 
 import numpy as np
 
-from engine.book import TickBook
+from engine.book import TickBook, Touch
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Floats, Trades
@@ -21,7 +21,7 @@ from engine.metrics.profile import Profile
 from engine.metrics.registry import bind
 from engine.metrics.series import Series
 from engine.metrics.spec import Bound, Context
-from engine.news import QuoteNews, TradeColumns, TradeNews
+from engine.news import QuoteRow, TapNews, TradeColumns, TradeRow, quote_columns, trade_columns
 from engine.sampling import Grid, Sampler
 from engine.sparse_book import SparseBook
 from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
@@ -65,19 +65,23 @@ class Market:
         self.profile: Profile | None = None
         self.series: Series | None = None
         self._epoch = 0
-        self._crossed = False
+        self.crossed = False  # the book is crossed or locked after the last message (Sink)
         self.calculators: dict[Hashable, Calculator] = {}
         self._bound: dict[str, Bound] = {}
         self._taps: set[int] = set()
-        self._quotes = QuoteNews((), float(instrument.lot))
-        self._trades = TradeNews()
+        self._sums = TapNews(())
+        self._quotes: list[QuoteRow] = []
+        self._trades: list[TradeRow] = []
         self._day_volumes: list[tuple[int, int]] = []
+        self._inverse_lot = float(1 / instrument.lot)
         self._folded = 0  # clock at the last fold
         self.horizon = 0  # nothing before it can be sampled any more
         self._ticks: dict[str, int] = {}
-        self._lot_text: dict[str, int] = {}
+        self._lots: dict[str, int] = {}
         self._grids: list[Grid] = []
         self._next_probe = _NEVER
+        self._barrier = -1  # a later time needs `_advance`: the first one, a probe is due, or it is absurd
+        self._lag = 0  # of the newest message
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
             self.calculators["chart profile"], self.calculators["chart series"] = self.profile, self.series
@@ -100,7 +104,7 @@ class Market:
             if not self._taps.issuperset(bound.taps):
                 self._fold(final=False)
                 self._taps.update(bound.taps)
-                self._quotes = QuoteNews(sorted(self._taps), float(self.instrument.lot))
+                self._sums = TapNews(sorted(self._taps))
         return bound
 
     def sample_for(self, sampler: Sampler) -> None:
@@ -124,6 +128,8 @@ class Market:
     def _plan_probe(self) -> None:
         waiting = [grid.next_probe for grid in self._grids if grid.probing and grid.next is not None]
         self._next_probe = min(waiting, default=_NEVER)
+        if self.t:
+            self._barrier = min(self._next_probe, LATEST)
 
     def calculator(self, metric: Metric) -> Calculator | None:
         """The running calculator behind `metric` (None: it reads the book alone)."""
@@ -145,41 +151,51 @@ class Market:
     def book(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
         """See Sink.book."""
         if ts > self.t:
-            self._advance(ts)
+            if ts > self._barrier:
+                self._advance(ts)
+            else:
+                self.t = ts
         self.recv = recv
+        self._lag = recv - ts
         self.messages += 1
-        book = self.order_book
-        if not book.loaded:
-            return
-        try:
-            book.update(bids, asks)
-        except OffGridError:
-            self._lose(Trust.RESYNC, Reason.OFF_GRID)
-            raise
-        self._quote()
+        self.trust.last_book = self.t
+        if self.order_book.loaded:
+            try:
+                touch = self.order_book.update(bids, asks)
+            except OffGridError:
+                self._lose(Trust.RESYNC, Reason.OFF_GRID)
+                raise
+            self._quote(touch)
 
     def snapshot(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
         """See Sink.snapshot."""
-        self._heard(recv, ts, Channel.BOOK)
+        self._heard(recv, ts)
+        self.trust.last_book = self.t
         self._epoch += 1
         try:
             self.order_book.replace(bids, asks)
         except OffGridError:
             self._lose(Trust.RESYNC, Reason.OFF_GRID)
             raise
-        self._quote()
+        self._quote(self.order_book.touch())
 
     def trade(self, recv: int, ts: int, trade_id: int, px: str, size: str, side: int, flags: int = 0) -> None:
         """See Sink.trade."""
-        ticks = self._ticks.get(px)
-        if ticks is None:
+        try:
+            ticks, lots = self._ticks[px], self._lots[size]
+        except KeyError:
             ticks = self._remember(self._ticks, px, self.instrument.ticks(px))
-        lots = self._lot_text.get(size)
-        if lots is None:
-            lots = self._remember(self._lot_text, size, self.instrument.lots(size))
-        self._heard(recv, ts, Channel.TRADES)
-        if lots:
-            self._trades.add(self.t, ts, ticks, lots, side, flags, trade_id)
+            lots = self._remember(self._lots, size, self.instrument.lots(size))
+        if ts > self.t:
+            if ts > self._barrier:
+                self._advance(ts)
+            else:
+                self.t = ts
+        self.recv = recv
+        self._lag = recv - ts
+        self.messages += 1
+        self.trust.last_trades = self.t
+        self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id))
 
     def _remember(self, memory: dict[str, int], text: str, value: int) -> int:
         if len(memory) > 20_000:
@@ -189,7 +205,7 @@ class Market:
 
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
         """See Sink.hole."""
-        self._heard(recv, ts, Channel.TRADES)
+        self._heard(recv, ts)
         self.missing += max(1, count)
         if self.series is not None:
             self.series.hole(self.t)
@@ -198,32 +214,29 @@ class Market:
         self, recv: int, ts: int, channel: Channel, trust: Trust, reason: Reason = Reason.NONE, percent: int = 0
     ) -> None:
         """See Sink.status."""
-        self._heard(recv, ts, None)
+        self._heard(recv, ts)
         if channel is Channel.BOOK and trust not in (Trust.LIVE, Trust.UNVERIFIABLE):
             self._lose(trust, reason, percent)
         else:
             self.trust.say(self.t, channel, trust, reason, percent)
             if channel is Channel.BOOK and self.order_book.loaded:
-                self._quote()
+                self._quote(self.order_book.touch())
 
     def clock(self, recv: int, ts: int) -> None:
         """See Sink.clock."""
-        self._heard(recv, ts, None)
+        self._heard(recv, ts)
 
     def day_volume(self, recv: int, ts: int, size: str) -> None:
         """See Sink.day_volume. Raises OffGridError for what is not a number."""
         lots = self.instrument.lots(size)
-        self._heard(recv, ts, None)
+        self._heard(recv, ts)
         self._day_volumes.append((self.t, lots))
 
-    def _heard(self, recv: int, ts: int, channel: Channel | None) -> None:
+    def _heard(self, recv: int, ts: int) -> None:
         if ts > self.t:
             self._advance(ts)
         self.recv = recv
         self.messages += 1
-        if channel is not None:
-            self.trust.last[channel] = self.t
-            self.latency.append(recv - ts)
 
     def _advance(self, ts: int) -> None:
         if ts > LATEST or ts < EARLIEST:
@@ -232,7 +245,7 @@ class Market:
         if not self.t:
             for grid in self._grids:
                 grid.begin(ts)
-            self._folded = ts
+            self.t = self._folded = ts
             self._plan_probe()
         if ts > self._next_probe:
             self._catch(ts)
@@ -244,37 +257,26 @@ class Market:
                 grid.catch(until)
         self._plan_probe()
 
-    def _quote(self) -> None:
+    def _quote(self, touch: Touch) -> None:
         """The book has changed: record the touch."""
-        book, news = self.order_book, self._quotes
-        bid, ask = book.best_bid, book.best_ask
+        bid, bid_wire, ask, ask_wire = touch
         crossed = bid >= ask
-        if crossed != self._crossed:
-            self._crossed = crossed
+        if crossed is not self.crossed:
+            self.crossed = crossed
             self.trust.cross(self.t, crossed)
-        news.t.append(self.t)
-        news.bid.append(bid)
-        news.ask.append(ask)
-        news.bid_wire.append(book.bid_wire)
-        news.ask_wire.append(book.ask_wire)
-        news.valid.append(not crossed and book.loaded and book.trusted)
-        news.epoch.append(self._epoch)
-        for tap, (bids, asks) in news.sums.items():
-            b, a = book.top_sums(tap)
-            bids.append(b)
-            asks.append(a)
+        self._quotes.append((self.t, self._epoch, self.order_book.loaded and not crossed, bid, bid_wire, ask, ask_wire))
+        if self._taps:
+            for tap, (bids, asks) in self._sums.columns.items():
+                b, a = self.order_book.top_sums(tap)
+                bids.append(b)
+                asks.append(a)
 
     def _lose(self, trust: Trust, reason: Reason, percent: int = 0) -> None:
         """The book is no longer to be relied on."""
         self._epoch += 1
         self.order_book.clear()
         self.trust.say(self.t, Channel.BOOK, trust, reason, percent)
-        self._quote()
-
-    @property
-    def crossed(self) -> bool:
-        """See Sink.crossed."""
-        return self._crossed
+        self._quote(self.order_book.touch())
 
     # ---- rows (the recorded carrier)
 
@@ -304,15 +306,15 @@ class Market:
             trades = TradeColumns(*(np.ascontiguousarray(column[trade], np.int64) for column in (
                 clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"]
             )))
-            self.trust.last[Channel.TRADES] = int(trades.t[-1])
+            self.trust.last_trades = int(trades.t[-1])
         if not trade.all():
             self._book_rows(rows, clock, ends)
         self._advance(int(clock[-1]))
         self.recv = int(rows["recv"][-1])
         self.messages += len(ends)
-        tail = rows[-256:]
-        data = tail[(tail["kind"] == Kind.TRADE) | (tail["kind"] == Kind.LEVEL)]
-        self.latency.extend((data["recv"] - data["ts"]).tolist())
+        data = np.flatnonzero((kind == Kind.TRADE) | (kind == Kind.LEVEL))
+        if len(data):
+            self._lag = int(rows["recv"][data[-1]] - ts[data[-1]])
         self._fold(final=False, trades=trades)
 
     def _book_rows(self, rows: Rows, clock: Ints, ends: Ints) -> None:
@@ -334,17 +336,16 @@ class Market:
                 self._advance(t)
             if what in (Kind.LEVEL, Kind.SNAPSHOT):
                 i, j = position[start], position[end + 1]
-                self.trust.last[Channel.BOOK] = t
+                self.trust.last_book = t
                 if what == Kind.LEVEL:
                     if book.loaded:
-                        book.update_ticks(sides[i:j], prices[i:j], sizes[i:j])
-                        self._quote()
+                        self._quote(book.update_ticks(sides[i:j], prices[i:j], sizes[i:j]))
                 else:
                     self._epoch += 1
                     bids = [k for k in range(i, j) if sides[k] > 0]
                     asks = [k for k in range(i, j) if sides[k] < 0]
                     book.replace_ticks(*([column[k] for k in side] for side in (bids, asks) for column in (prices, sizes)))
-                    self._quote()
+                    self._quote(book.touch())
             else:
                 for k in range(start, end + 1):
                     self._other_row(rows[k])
@@ -373,11 +374,15 @@ class Market:
 
     def _fold(self, final: bool, trades: TradeColumns | None = None) -> None:
         self.order_book.recentre()
-        if trades is None:
-            trades = self._trades.take()
-        quotes, sums = self._quotes.take()
+        if trades is None and self._trades:
+            trades = trade_columns(self._trades)
+            self._trades.clear()
+        quotes, sums = quote_columns(self._quotes, self._inverse_lot), self._sums.take()
+        self._quotes.clear()
         if trades is None and not len(quotes) and not self._day_volumes and self.t == self._folded and not final:
             return
+        if trades is not None or len(quotes):
+            self.latency.append(self._lag)
         flow: Trades = NO_TRADES
         if trades is not None:
             flow = trades.flow()

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.metrics.batch import NO_QUOTES, Quotes, Trades
 from engine.tape import NOT_COUNTED, Ints
 
 
-def _ints(values: array[int]) -> Ints:
-    return np.array(values, np.int64)
-
-
-class TradeNews:
-    """Trades of both carriers, flow or not, in arrival order."""
-
-    def __init__(self) -> None:
-        self._fresh()
-
-    def _fresh(self) -> None:
-        self.t, self.ts, self.px, self.qty, self.side, self.flags, self.id = (array("q") for _ in range(7))
-
-    def add(self, t: int, ts: int, px: int, qty: int, side: int, flags: int, trade_id: int) -> None:
-        """One trade."""
-        self.t.append(t)
-        self.ts.append(ts)
-        self.px.append(px)
-        self.qty.append(qty)
-        self.side.append(side)
-        self.flags.append(flags)
-        self.id.append(trade_id)
-
-    def take(self) -> TradeColumns | None:
-        """Everything added, as columns; forgets it."""
-        if not self.t:
-            return None
-        columns = TradeColumns(*map(_ints, (self.t, self.ts, self.px, self.qty, self.side, self.flags, self.id)))
-        self._fresh()
-        return columns
+#: clock, exchange time, ticks, lots, side, flags, id.
+TradeRow = tuple[int, int, int, int, int, int, int]
+#: clock, epoch, valid, then the touch.
+QuoteRow = tuple[int, int, bool, int, float, int, float]
 
 
 class TradeColumns:
@@ -60,37 +34,40 @@ class TradeColumns:
         return Trades(self.t[counted], self.px[counted], self.qty[counted], self.side[counted])
 
 
-class QuoteNews:
-    """Best bid and offer after every book message, and sums over the first levels where a metric wants them."""
+def trade_columns(rows: list[TradeRow]) -> TradeColumns:
+    """Collected trades as columns."""
+    flat = np.fromiter(chain.from_iterable(rows), np.int64, 7 * len(rows)).reshape(-1, 7)
+    return TradeColumns(*(np.ascontiguousarray(flat[:, i]) for i in range(7)))
 
-    def __init__(self, taps: Sequence[int], lot: float) -> None:
-        self._taps = tuple(taps)
-        self._inverse_lot = 1 / lot
-        self._fresh()
 
-    def _fresh(self) -> None:
-        self.t, self.bid, self.ask, self.epoch = (array("q") for _ in range(4))
-        self.bid_wire, self.ask_wire = array("d"), array("d")
-        self.valid = array("b")
-        self.sums = {tap: (array("q"), array("q")) for tap in self._taps}
+def quote_columns(rows: list[QuoteRow], inverse_lot: float) -> Quotes:
+    """Collected touches as columns; wire sizes become lots."""
+    if not rows:
+        return NO_QUOTES
+    t, epoch, valid, bid, bid_wire, ask, ask_wire = zip(*rows, strict=True)
 
-    def take(self) -> tuple[Quotes, dict[int, tuple[Ints, Ints]]]:
-        """Everything added, as columns; forgets it."""
-        if not self.t:
-            return NO_QUOTES, {tap: (NO_QUOTES.t, NO_QUOTES.t) for tap in self._taps}
-        quotes = Quotes(
-            _ints(self.t),
-            _ints(self.bid),
-            self._lots(self.bid_wire),
-            _ints(self.ask),
-            self._lots(self.ask_wire),
-            np.array(self.valid, np.bool_),
-            _ints(self.epoch),
-        )
-        sums = {tap: (_ints(bids), _ints(asks)) for tap, (bids, asks) in self.sums.items()}
-        self._fresh()
-        return quotes, sums
+    def lots(wire: tuple[float, ...]) -> Ints:
+        return np.rint(np.array(wire) * inverse_lot).astype(np.int64)
 
-    def _lots(self, wire: array[float]) -> Ints:
-        sizes: NDArray[np.float64] = np.array(wire)
-        return np.rint(sizes * self._inverse_lot).astype(np.int64)
+    return Quotes(
+        np.array(t, np.int64),
+        np.array(bid, np.int64),
+        lots(bid_wire),
+        np.array(ask, np.int64),
+        lots(ask_wire),
+        np.array(valid, np.bool_),
+        np.array(epoch, np.int64),
+    )
+
+
+class TapNews:
+    """Lots on the first levels after every book message, for the level counts some metric wants."""
+
+    def __init__(self, taps: Iterable[int]) -> None:
+        self.columns = {tap: (array("q"), array("q")) for tap in taps}
+
+    def take(self) -> dict[int, tuple[Ints, Ints]]:
+        """Everything collected, by level count: (bids, asks); forgets it."""
+        sums = {tap: (np.array(bids, np.int64), np.array(asks, np.int64)) for tap, (bids, asks) in self.columns.items()}
+        self.columns = {tap: (array("q"), array("q")) for tap in self.columns}
+        return sums

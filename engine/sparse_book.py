@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.book import Touch
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
 from engine.tape import NO_ASK, NO_BID, Ints
@@ -62,17 +63,18 @@ class SparseBook:
         self.known_high = max(ask_px, default=None)
         self.loaded = True
 
-    def update(self, bids: Levels, asks: Levels) -> None:
-        """Absolute sizes of changed levels from text. Raises OffGridError: the caller must then clear."""
+    def update(self, bids: Levels, asks: Levels) -> Touch:
+        """Absolute sizes of changed levels from text; the touch after them. Raises OffGridError: the caller must
+        then clear."""
         ticks = self.instrument.ticks
-        self.update_ticks(
+        return self.update_ticks(
             [1] * len(bids) + [-1] * len(asks),
             [ticks(px) for px, _ in bids] + [ticks(px) for px, _ in asks],
             [size for _, size in bids] + [size for _, size in asks],
         )
 
-    def update_ticks(self, sides: list[int], prices: list[int], sizes: list[float]) -> None:
-        """Absolute wire sizes of changed levels, from ticks."""
+    def update_ticks(self, sides: list[int], prices: list[int], sizes: list[float]) -> Touch:
+        """Absolute wire sizes of changed levels, from ticks; the touch after them."""
         for sign, px, size in zip(sides, prices, sizes, strict=True):
             levels = self._bids if sign > 0 else self._asks
             if size:
@@ -88,6 +90,7 @@ class SparseBook:
                 self.best_ask = px
             elif not size and px == self.best_ask:
                 self.best_ask = min(levels, default=NO_ASK)
+        return self.touch()
 
     def recentre(self) -> None:
         """A dictionary has no window to move."""
@@ -104,25 +107,20 @@ class SparseBook:
         """See BookReader."""
         return self.loaded and self.trusted and not self.crossed
 
-    @property
-    def bid_wire(self) -> float:
-        """Size at the best bid as the venue quotes it; 0 without a bid."""
-        return self._bids.get(self.best_bid, 0.0)
-
-    @property
-    def ask_wire(self) -> float:
-        """Size at the best ask as the venue quotes it; 0 without an ask."""
-        return self._asks.get(self.best_ask, 0.0)
+    def touch(self) -> Touch:
+        """The best level of each side."""
+        bid, ask = self.best_bid, self.best_ask
+        return bid, self._bids.get(bid, 0.0), ask, self._asks.get(ask, 0.0)
 
     @property
     def bid_qty(self) -> int:
         """Lots at the best bid."""
-        return round(self.bid_wire * self._inverse_lot)
+        return round(self.touch()[1] * self._inverse_lot)
 
     @property
     def ask_qty(self) -> int:
         """Lots at the best ask."""
-        return round(self.ask_wire * self._inverse_lot)
+        return round(self.touch()[3] * self._inverse_lot)
 
     def levels(self, side: int, count: int | None = None, until: int | None = None) -> tuple[Ints, Ints]:
         """See BookReader."""

@@ -19,7 +19,8 @@ class TrustLog:
     def __init__(self) -> None:
         self._said = {c: (Trust.NONE, Reason.NONE, 0) for c in _CHANNELS}  # state, reason, percent
         self._since = dict.fromkeys(_CHANNELS, 0)
-        self.last: dict[Channel, int | None] = dict.fromkeys(_CHANNELS, None)  # clock of the last message
+        self.last_book: int | None = None  # clock of the last message, ns
+        self.last_trades: int | None = None
         self._crossed = False
         self._times: list[int] = []
         self._codes: list[int] = []
@@ -74,7 +75,8 @@ class TrustLog:
         state, reason, percent = self._state(channel), self._said[channel][1], self._said[channel][2]
         if state is Trust.CROSSED:
             reason = Reason.CROSSED_BOOK
-        return ChannelView(state.name, REASON_TEXT[reason], self._since[channel], percent, self.last[channel])
+        last = self.last_book if channel is Channel.BOOK else self.last_trades
+        return ChannelView(state.name, REASON_TEXT[reason], self._since[channel], percent, last)
 
 
 def _name(code: int) -> str | None:

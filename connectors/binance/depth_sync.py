@@ -60,8 +60,12 @@ class DepthSync:
 
     def delta(self, d: Depth) -> Step:
         """Take the next delta of the stream."""
-        if self._last is None:
+        last = self._last
+        if last is None:
             return self._keep(d)
+        if self._joined and d.last > last and (d.first == last + 1 if self._spot else d.previous == last):
+            self._last = d.last  # the usual case, in one step: it follows the delta before it
+            return Step.APPLY
         step = self._follow(d)
         if step is Step.GAP:
             self.reset()
