@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.metrics.windows import Columns, Steps, Sums, exact_product, quotients
+from engine.metrics.windows import DAY, Columns, Steps, Sums, exact_product, quotients
 
 BIG = 1 << 61
 
@@ -59,16 +59,20 @@ def test_steps_hold_the_last_value_at_or_before_a_time() -> None:
     np.testing.assert_array_equal(steps.at(np.array([15, 20])), [2, 3])
 
 
+def _last(held: list[tuple[int, int]], t: int) -> int:
+    return max(c for c, _ in held if c <= t)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.one_of(st.integers(-5, 5), st.integers(-BIG, BIG))), min_size=1),
     st.integers(1, 12),
     st.integers(1, 5),
 )
 def test_window_sums_are_exact_at_any_magnitude_and_cut(rows: list[tuple[int, int]], span: int, cut: int) -> None:
-    clock = np.cumsum([dt for dt, _ in rows])
+    clock = DAY - 20 + np.cumsum([dt for dt, _ in rows])
     values = [v for _, v in rows]
     sums = Sums(1)
-    done = 0
+    done = int(clock[0])
     for start in range(0, len(rows), cut):
         t = clock[start : start + cut]
         new = np.array(values[start : start + cut], np.int64)
@@ -82,6 +86,10 @@ def test_window_sums_are_exact_at_any_magnitude_and_cut(rows: list[tuple[int, in
         total = sums.window(times, "start")
         assert total.sum(0).tolist() == [sum(v for c, v in held if c <= x) for x in times]
         assert total.count().tolist() == [sum(c <= x for c, _ in held) for x in times]
+        session = sums.window(times, "session")
+        of_day = [[v for c, v in held if c <= x and c // DAY == _last(held, x) // DAY] for x in times.tolist()]
+        assert session.sum(0).tolist() == [sum(day) for day in of_day]
+        assert session.count().tolist() == [len(day) for day in of_day]
         done = upto
         sums.forget(done - span)
         again = Sums(1)
