@@ -11,6 +11,7 @@ from tui.panels.glyphs import Glyphs
 
 FIRING = frozenset({"firing", "clearing"})
 NAME = 14
+NARROW = 50  # cells below which an event is told in fewer words
 
 
 def number(value: float | None) -> str:
@@ -25,39 +26,47 @@ def firing_row(rule: RuleView, now: int, width: int) -> Runs:
     return (("alert", f" {rule.state.upper()} "), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
 
 
-def event_row(event: AlertEvent, market: str, glyphs: Glyphs) -> Runs:
-    """An event: time, what became of it, rule, value against level, severity; the market when it is another one."""
-    kind = event.kind if event.delivered else "suppressed"
+def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Runs:
+    """An event: time, what became of it, rule, value (and level), severity; the market when it is another one."""
     fired = event.kind == "fired" and event.delivered
     mark = glyphs.up if fired else glyphs.dot if not event.delivered else glyphs.down
-    where = "" if event.market == market else f"  {fmt.foreign(event.market, 28)}"
+    kind = fmt.left(fmt.foreign(event.kind, 10) if event.delivered else "suppressed", 10)
     text = f" {fmt.left(fmt.foreign(event.rule, NAME), NAME)} {number(event.value)} / {number(event.level)}"
-    severity = fmt.foreign(event.severity, 10)
+    if width < NARROW:
+        # Not all has room: the words shrink, the rule keeps what is left, and the level is in the list of rules.
+        kind = "fired" if fired else "ended" if event.delivered else "held"
+        value = number(event.value)
+        room = max(4, width - 20 - len(value))
+        text = f" {fmt.left(fmt.foreign(event.rule, NAME), room)} {value}"
+    where = "" if event.market == market else f"  {fmt.foreign(event.market, 28)}"
     role: Role = "toxic" if fired else "dim"
     return (
         ("dim", f" {fmt.clock(event.t)} "),
-        (role, f"{mark} {fmt.left(kind, 10)}"),
-        ("text" if fired else "dim", f"{text}{where}  {severity}"),
+        (role, f"{mark} {fmt.left(kind, 5)}" if width < NARROW else f"{mark} {kind}"),
+        ("text" if fired else "dim", f"{text}{where}  {fmt.foreign(event.severity, 10)}"),
     )
 
 
-def rule_row(rule: RuleView) -> Runs:
+def rule_row(rule: RuleView, width: int) -> Runs:
     """A rule that does not fire: state, name, value against level, how often it fired."""
+    name = NAME if width >= NARROW else max(4, width - 26)
     fires = f"  fired {rule.fires} times" if rule.fires else ""
-    text = f" {fmt.left(fmt.foreign(rule.rule, NAME), NAME)} {number(rule.value)} / {number(rule.level)}{fires}"
+    text = (
+        f" {fmt.left(fmt.foreign(rule.rule, NAME), min(NAME, name))} {number(rule.value)} / {number(rule.level)}{fires}"
+    )
     return (("dim", f" {fmt.left(rule.state, 9)}{text}"),)
 
 
 def alert_rows(view: MarketView, overview: EngineView, width: int, height: int, glyphs: Glyphs) -> list[Runs]:
     """Firing rules of this market, events of all markets newest first, then the other rules where there is room."""
     now = [firing_row(rule, view.t, width) for rule in view.rules if rule.state in FIRING]
-    idle = [rule_row(rule) for rule in view.rules if rule.state not in FIRING]
+    idle = [rule_row(rule, width) for rule in view.rules if rule.state not in FIRING]
     market = view.instrument.market
     rows = now[:height]
     free = height - len(rows)
     # Rules keep up to a third of the room, so that a long list of events does not hide what is being watched.
     kept = min(len(idle), free // 3) if len(overview.alerts) > free - len(idle) else len(idle)
-    rows += [event_row(event, market, glyphs) for event in overview.alerts[: max(0, free - kept)]]
+    rows += [event_row(event, market, width, glyphs) for event in overview.alerts[: max(0, free - kept)]]
     return (rows + idle)[:height]
 
 

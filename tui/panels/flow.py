@@ -11,7 +11,7 @@ from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
 
 WINDOWS = ("10s", "60s", "5m", "1h")
-Shape = Literal["price", "amount", "signed", "ratio", "z", "bps", "rate", "count"]
+Shape = Literal["price", "amount", "signed", "ratio", "z", "rate", "count"]
 CELL = 25  # cells of one number with label and unit
 LABEL, VALUE, UNIT = 10, 10, 5
 
@@ -30,7 +30,7 @@ def numbers(window: str) -> tuple[Number, ...]:
     return (
         Number("last", "last", "price"),
         Number("delta", f"delta({window})", "signed"),
-        Number("spread", "spread_bps", "bps", "bps"),
+        Number("spread", "spread_bps", "rate", "bps"),
         Number("buys", f"buy({window})", "amount"),
         Number("CVD", "cvd", "signed"),
         Number("sells", f"sell({window})", "amount"),
@@ -62,8 +62,6 @@ def value_text(number: Number, value: float | None, instrument: Instrument) -> s
             return fmt.ratio(value, VALUE)
         case "z":
             return fmt.ratio(value, VALUE, 1) if value is None or abs(value) < 1e6 else fmt.signed(value, VALUE)
-        case "bps":
-            return fmt.fixed(value, VALUE, 2)
         case _:
             return fmt.size(value, VALUE)
 

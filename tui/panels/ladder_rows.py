@@ -167,11 +167,11 @@ def spread_text(view: MarketView) -> str:
     digits = view.instrument.price_digits
     mid = view.instrument.price(bid + ask) / 2
     spread = fmt.price(view.instrument.price(ask - bid), digits)
-    return f"spread {spread}  {(ask - bid) / (ask + bid) * 2e4:.2f} bps  mid {fmt.price(mid, digits + 1)}"
+    return f"spread {spread}  {fmt.size((ask - bid) / (ask + bid) * 2e4).strip()} bps  mid {fmt.price(mid, digits + 1)}"
 
 
 def paint_price(key: PriceRow, columns: Columns, instrument: Instrument, glyphs: Glyphs) -> Runs:
-    """sold | bar bid | price | ask bar | bought | volume: at most five runs, the price in the colour of its side."""
+    """sold | bar bid | price | ask bar | bought | volume: the price in the colour of its side, or the last taker's."""
     gap = " " if columns.traded else ""
     sold = key.sold + gap
     after = gap + key.bought + (" " + key.volume if columns.volume else "")
@@ -182,7 +182,10 @@ def paint_price(key: PriceRow, columns: Columns, instrument: Instrument, glyphs:
     bid_role: Role = "large" if key.wall and key.bid_halves > key.ask_halves else "bid"
     ask_role: Role = "large" if key.wall and key.ask_halves > key.bid_halves else "ask"
     middle: Runs
-    if key.side > 0:
+    if key.mark in (glyphs.up, glyphs.down):
+        flash: Role = "flash-up" if key.mark == glyphs.up else "flash-down"
+        middle = ((bid_role, key.bid + " "), (flash, price), (ask_role, " " + key.ask))
+    elif key.side > 0:
         middle = ((bid_role, key.bid + " " + price), ("ask", " " + key.ask))
     elif key.side < 0:
         middle = (("bid", key.bid + " "), (ask_role, price + " " + key.ask))

@@ -109,7 +109,8 @@ def preset_rows(now: Reading, width: int, lines: int, glyphs: Glyphs) -> list[Ru
         return [*rows, detail, ()][:lines]
     role: Role = "toxic" if now.toxic else "text"
     value = fmt.fixed(now.vpin, 6, 3)
-    rank = f" p{now.percentile * 100:<3.0f}" if now.percentile is not None else f" p{glyphs.none:<3}"
+    # Rounded down: the 100th percentile is above all that was seen.
+    rank = f" p{glyphs.none if now.percentile is None else int(now.percentile * 100):<3}"
     rows = [((role, f"{name}{value} {gauge(now.vpin, now.null, max(0, width - 20), glyphs)}{rank} "),)]
     excess = None if now.null is None else now.vpin - now.null
     # One decimal of a percent would claim more than a history of some hundred values knows.

@@ -76,7 +76,7 @@ def test_the_gauge_shows_value_and_chance(value: float, null: float, width: int)
 
 def test_a_preset_shows_value_percentile_chance_excess_bucket_and_age() -> None:
     whole = "\n".join(lines(Toxicity(), toxic_view(), make_overview(), 40, 14))
-    for part in ("fast   0.520", "p100", "chance 0.250", "excess +0.270", "bucket  40%", "age 75 s", "not a forecast"):
+    for part in ("fast   0.520", "p99 ", "chance 0.250", "excess +0.270", "bucket  40%", "age 75 s", "not a forecast"):
         assert part in whole, whole
 
 

@@ -127,6 +127,16 @@ def test_alerts_list_what_fires_first_then_what_happened_then_what_is_watched() 
     assert "lean" in texts[6]
 
 
+@pytest.mark.parametrize("width", [30, 35, 42])
+def test_a_narrow_alert_list_keeps_rule_and_value(width: int) -> None:
+    view = make_view()
+    texts = lines(Alerts(), view, make_overview(view, alerts=(alert(view), alert(view, "resolved"))), width, 8)
+    assert "▲ fired toxic" in texts[1]
+    assert "0.510" in texts[1]
+    assert "▼ ended toxic" in texts[2]
+    assert "0.310 / 0.450" in next(text for text in texts if "inactive" in text)
+
+
 def test_a_long_history_does_not_hide_the_rules() -> None:
     view = make_view()
     texts = lines(Alerts(), view, make_overview(view, alerts=(alert(view),) * 50), 80, 10)
