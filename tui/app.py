@@ -46,6 +46,7 @@ class AppOptions:
     save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
     notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
     clock: Callable[[], float] = time.monotonic  # seconds
+    wall: Callable[[], int] = time.time_ns  # ns since the Unix epoch
     freeze: bool = True  # take what start-up built out of the garbage collector's sight
 
 
@@ -94,7 +95,7 @@ class FlowtapeApp(FlowVariables):
         for text in check_keys(self.options.keys):
             self.report("keys", text)
         self.set_keymap(self.keys)
-        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report)
+        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall)
         self.main.status.muted = self.attention.muted
 
     def get_default_screen(self) -> Screen[None]:
@@ -171,7 +172,7 @@ class FlowtapeApp(FlowVariables):
 
     def report(self, source: str, text: str) -> None:
         """Say something in the notices."""
-        self._notices.appendleft(Notice(time.time_ns(), source, text))
+        self._notices.appendleft(Notice(self.options.wall(), source, text))
 
     def _alert(self, event: AlertEvent) -> None:
         now = self.clock()
@@ -179,9 +180,7 @@ class FlowtapeApp(FlowVariables):
             self.bell()
         text = self.attention.toast(event, now)
         if text is not None:
-            self.notify(
-                escape_text(text, 160), title=escape_text(event.rule, 40), severity="warning", markup=False
-            )
+            self.notify(escape_text(text, 160), title=escape_text(event.rule, 40), severity="warning", markup=False)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """Clashes of the user's keys were reported at the start, by `check_keys`."""

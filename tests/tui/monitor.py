@@ -51,7 +51,7 @@ class FakeMonitor:
 
     playback: Playback | None
 
-    def __init__(self, instruments: Sequence[Instrument] = (ETH, BTC, ETH_COIN), steps: int = 600) -> None:
+    def __init__(self, instruments: Sequence[Instrument] = (ETH, BTC, ETH_COIN), steps: int = 300) -> None:
         self.feeds = {i.market: FakeMarket(seed, i).run(steps) for seed, i in enumerate(instruments, 1)}
         self.rules = {rule.rule: rule for rule in RULES}
         self.added: list[AlertFields] = []
@@ -127,5 +127,5 @@ class Clock:
 
 def make_app(monitor: FakeMonitor | None = None, **options: object) -> FlowtapeApp:
     """An app on a fake monitor that draws no frame by itself."""
-    chosen = {"fps": 0.0, "clock": Clock(), "freeze": False} | options
+    chosen = {"fps": 0.0, "clock": Clock(), "wall": lambda: T0, "freeze": False} | options
     return FlowtapeApp(monitor or FakeMonitor(), options=AppOptions(**chosen))  # type: ignore[arg-type]

@@ -139,7 +139,9 @@ def test_ansi_uses_only_the_palette_of_the_terminal() -> None:
 
 
 def test_left_out_roles_are_derived_from_the_palette() -> None:
-    theme, problems = parse_theme('[colors]\nprimary = "#336699"\nbackground = "#000000"\nsuccess = "#00ff00"', "t", "t")
+    theme, problems = parse_theme(
+        '[colors]\nprimary = "#336699"\nbackground = "#000000"\nsuccess = "#00ff00"', "t", "t"
+    )
     assert theme is not None and not problems
     assert color(theme, "flow-bid") == color(theme, "flow-buy") == Color.parse("#00ff00")
     bar = color(theme, "flow-bid-bar")
@@ -152,7 +154,7 @@ def test_left_out_roles_are_derived_from_the_palette() -> None:
         ("not toml", "mine.toml: "),
         ('colors = "blue"', "colors must be a table"),
         ('[colors]\nprimary = "#12"', "colors.primary = '#12' is not a colour"),
-        ('[colors]\nprimary = 3', "colors.primary = '3' is not a colour"),
+        ("[colors]\nprimary = 3", "colors.primary = '3' is not a colour"),
         ('[colours]\nprimary = "red"', "did you mean 'colors'?"),
         ('[colors]\nprimary = "red"\n[flow]\nbif = "red"', "did you mean 'bid'?"),
         ('[colors]\nprimary = "red"\n[flow]\nbid = "$success"', "flow.bid = '$success' is not a colour"),

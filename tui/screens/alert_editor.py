@@ -140,7 +140,7 @@ class AlertEditor(Dialog[AlertFields]):
                 yield Input(placeholder="at once", compact=True, id="for")
                 yield Label("re-arm at", classes="second")
                 yield Input(placeholder="the level", compact=True, id="rearm")
-                yield Label("pause", classes="second")
+                yield Label("cooldown", classes="second")
                 yield Input(placeholder="none", compact=True, id="cooldown")
             yield Static("", markup=False, id="problem")
 
@@ -149,6 +149,10 @@ class AlertEditor(Dialog[AlertFields]):
         self._fill("")
         self.query_one("#metric").focus()
         self.set_interval(0.5, self.show_value)
+
+    def on_resize(self) -> None:
+        """A low screen shows fewer metrics, so that every field stays in sight."""
+        self.set_class(self.size.height < 22, "-short")
 
     def _text(self, field: str) -> str:
         return self.query_one(f"#{field}", Input).value.strip()
@@ -220,8 +224,7 @@ class AlertEditor(Dialog[AlertFields]):
         for field in ("for", "cooldown"):
             text = self._text(field)
             if text and not _DURATION.fullmatch(text):
-                shown = "For" if field == "for" else "Pause"
-                raise ValueError(f"{shown}: {text[:20]!r} is no duration; write 500ms, 3s, 5m or 1h")
+                raise ValueError(f"{field.capitalize()}: {text[:20]!r} is no duration; write 500ms, 3s, 5m or 1h")
         if rearm := self._text("rearm"):
             _rearm(rearm, float(level), self.query_one("#comparison", Comparison).value)
         name = self._text("name") or rule_name(when, self._taken)

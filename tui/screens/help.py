@@ -16,7 +16,7 @@ from tui.layout import PANELS
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
 
-_KEY_WIDTH = 12
+_KEY_WIDTH = 13
 _TITLE_WIDTH = 19
 _METRIC_WIDTH = 24
 _UNIT_WIDTH = 8

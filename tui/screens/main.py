@@ -55,7 +55,14 @@ class MainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (NORMAL_HEIGHT, "-tall"), (WIDE_HEIGHT, "-high")]
     AUTO_FOCUS = "#ladder"
 
-    def __init__(self, monitor: Monitor, keymap: Mapping[str, str], fps: float, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        keymap: Mapping[str, str],
+        fps: float,
+        report: Callable[[str, str], None],
+        wall: Callable[[], int],
+    ) -> None:
         super().__init__()
         self.monitor = monitor
         self.chosen = Display()
@@ -72,7 +79,7 @@ class MainScreen(Screen[None]):
             "cvd2": SecondCvd(id="cvd2"),
         }
         self.strip = Strip(id="strip")
-        self.status = Status(id="status")
+        self.status = Status(id="status", now=wall)
         for panel in (*self.panels.values(), self.strip, self.status):
             panel.set_clock(fps)
         self.message = MessageLine(keymap)

@@ -1,0 +1,500 @@
+"""The monitor as a user meets it: sizes, keys, pausing, faults. On seeded markets, without a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.view import Notice
+from tests.tui.monitor import Clock, FakeMonitor, FakePlayback, make_app
+from tests.tui.screen_text import screen_lines, screen_text
+from tests.tui.views import BTC, ETH, NS, T0
+from tui.actions import ACTIONS, APP
+from tui.app import FlowtapeApp, mouse_default
+from tui.layout import PANELS
+from tui.panels.ladder import Ladder
+from tui.screens.help import HelpScreen
+from tui.screens.market_search import MarketSearch
+from tui.screens.notices import NoticesScreen
+
+SIZES = [(60, 16), (80, 24), (120, 40), (200, 60)]
+
+
+def monitor_of(app: FlowtapeApp) -> FakeMonitor:
+    assert isinstance(app.monitor, FakeMonitor)
+    return app.monitor
+
+
+async def frame(app: FlowtapeApp, pilot: Pilot[Any], steps: int = 1, seconds: float = 0.1) -> None:
+    """So many steps of the market and a frame after each."""
+    assert isinstance(app.clock, Clock)
+    for _ in range(steps):
+        monitor_of(app).step()
+        app.clock.now += seconds
+        app.tick()
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    """Let the app work until something has come true; what never does fails by the count of turns, not by time."""
+    for _ in range(200):
+        if condition():
+            return
+        await pilot.pause()
+    pytest.fail("it never came true")
+
+
+def problems(app: FlowtapeApp) -> list[str]:
+    return [notice.text for notice in app._notices]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_panel_of_the_plan_is_painted(size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await frame(app, pilot, 12)
+        text = screen_text(app)
+        for name in app.main.desk.visible():
+            title = app.main.panels[name].TITLE
+            assert title and title in text
+        assert "SIMULATED" in text and "ETH/USDT:USDT"[:8] in text
+        assert all(len(line) == size[0] for line in screen_lines(app))
+        assert problems(app) == []
+
+
+def replaying() -> FakeMonitor:
+    monitor = FakeMonitor()
+    monitor.playback = FakePlayback()
+    return monitor
+
+
+async def test_every_key_can_be_pressed() -> None:
+    app = make_app(replaying())
+    async with app.run_test(size=(80, 24)) as pilot:
+        for action in ACTIONS:
+            for key in action.keys if action.id not in ("quit", "quit_now") else ():
+                await pilot.press(key)
+                await frame(app, pilot)
+                if app.screen is not app.main:
+                    await pilot.press("escape")
+                assert app.screen is app.main, key
+                assert app.is_running, key
+        assert problems(app) == []
+
+
+@pytest.mark.parametrize("size", [(50, 12), (60, 16), (120, 40), (200, 60)])
+async def test_every_action_works_at_every_size(size: tuple[int, int]) -> None:
+    app = make_app(replaying())
+    async with app.run_test(size=size) as pilot:
+        for action in ACTIONS:
+            if action.id not in ("quit", "quit_now"):
+                await app.run_action(action.action, app if action.scope == APP else app.main)
+                await frame(app, pilot)
+                if app.screen is not app.main:
+                    app.pop_screen()
+                assert app.is_running, action.id
+        assert problems(app) == []
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_quit(key: str) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        assert not app.is_running or app._exit
+
+
+async def test_ctrl_c_quits_from_a_dialog_where_text_is_typed() -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press("a", "q", "ctrl+c")
+        await pilot.pause()
+        assert app._exit
+
+
+async def test_a_small_terminal_says_so_and_comes_back() -> None:
+    app = make_app()
+    async with app.run_test(size=(52, 14)) as pilot:
+        await frame(app, pilot)
+        assert "enlarge to at least 60×16 (now 52×14)" in screen_text(app)
+        for size in ((1, 1), (2, 1), (1, 30), (120, 40), (1, 1), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await frame(app, pilot, 2)
+        text = screen_text(app)
+        assert "enlarge" not in text and "DEPTH" in text and "CVD" in text
+        assert problems(app) == []
+
+
+async def test_the_ladder_fills_its_panel_at_every_size() -> None:
+    for size in SIZES:
+        app = make_app()
+        async with app.run_test(size=size) as pilot:
+            await frame(app, pilot, 2)
+            ladder = app.main.panels["ladder"]
+            assert len(ladder.texts()) == ladder.size.height
+            assert all(line.strip() for line in ladder.texts())
+
+
+async def test_pause_holds_the_picture_while_the_engine_runs_on() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 3)
+        await pilot.press("space")
+        before = {name: app.main.panels[name].texts() for name in app.main.desk.visible()}
+        asked = len(monitor_of(app).requests)
+        await frame(app, pilot, 30)
+        assert {name: app.main.panels[name].texts() for name in app.main.desk.visible()} == before
+        assert len(monitor_of(app).requests) == asked
+        assert re.search(r"PAUSED [23] s", screen_lines(app)[-2])
+        await pilot.press("space")
+        await frame(app, pilot, 10)
+        assert app.main.panels["tape"].texts() != before["tape"]
+        assert "PAUSED" not in screen_text(app)
+
+
+async def test_panels_that_are_not_shown_cost_nothing() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(app, pilot, 3)
+        _, request = monitor_of(app).requests[-1]
+        assert request.tape_rows == 1 and request.metrics == () and request.ladder_rows > 10
+        await pilot.press("7")
+        await frame(app, pilot)
+        _, request = monitor_of(app).requests[-1]
+        assert request.tape_rows > 1 and request.series_columns == 1
+
+
+async def test_on_a_small_screen_tab_cycles_what_stands_beside_the_ladder() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        seen = []
+        for _ in range(6):
+            await frame(app, pilot)
+            seen.append(app.main.desk.beside)
+            await pilot.press("tab")
+        assert seen == ["cvd", "imbalance", "toxicity", "flow", "alerts", "tape"]
+        assert app.main.desk.beside == "cvd"
+        await pilot.press("shift+tab")
+        assert app.main.desk.beside == "tape" and app.main.panels["tape"].display
+
+
+async def test_on_a_large_screen_tab_moves_the_focus() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert app.focused is app.main.panels["ladder"]
+        order = [panel.id for panel in PANELS]
+        for name in [*order[1:], order[0]]:
+            await pilot.press("tab")
+            assert app.focused is app.main.panels[name]
+        await pilot.press("5")
+        assert app.focused is app.main.panels["flow"]
+
+
+async def test_zoom_gives_one_panel_the_screen_and_takes_it_back() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("7", "z")
+        await frame(app, pilot, 2)
+        assert app.main.desk.visible() == ["tape"]
+        assert app.main.panels["tape"].size.width == 120
+        await pilot.press("2")
+        assert app.main.desk.visible() == ["cvd"]
+        await pilot.press("escape")
+        await frame(app, pilot)
+        assert app.main.desk.visible() == [panel.id for panel in PANELS]
+
+
+async def test_market_switching_asks_for_the_new_markets_own_prices() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("n")
+        await pilot.pause()
+        ladder = app.main.panels["ladder"]
+        assert app.main.view is not None and app.main.view.instrument is BTC
+        shown = app.main.view.ladder
+        assert shown.best_bid is not None and shown.rows[-1].px < shown.best_bid < shown.rows[0].px
+        assert any("104,12" in line for line in ladder.texts())
+        await pilot.press("N")
+        assert app.main.view.instrument is ETH
+        await pilot.press("left")
+        assert app.main.chosen.market == "binance:ETH/USD:ETH"
+
+
+async def test_market_search() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(app, pilot)
+        await pilot.press("slash", *"btc")
+        assert isinstance(app.screen, MarketSearch)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.main.chosen.market == BTC.market
+        await pilot.press("slash", *"nothing", "enter")
+        assert isinstance(app.screen, MarketSearch)
+        await pilot.press("escape")
+        assert app.main.chosen.market == BTC.market
+
+
+async def test_grouping_recentring_and_scrolling() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        ladder = app.main.panels["ladder"]
+        assert isinstance(ladder, Ladder)
+        group = ladder.group
+        await pilot.press("plus")
+        await frame(app, pilot)
+        assert ladder.group > group
+        assert app.main.view is not None and app.main.view.ladder.group == ladder.group
+        await pilot.press("minus")
+        assert ladder.group == group
+        top = app.main.view.ladder.rows[0].px
+        await pilot.press(*["up"] * 5)
+        await pilot.pause()
+        assert app.main.view.ladder.rows[0].px == top + 5 * group
+        await pilot.press("c")
+        await pilot.pause()
+        assert abs(app.main.view.ladder.rows[0].px - top) <= group
+
+
+async def test_timeframe_and_smallest_print() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot)
+        before = monitor_of(app).requests[-1][1]
+        await pilot.press("right_square_bracket", "x")
+        await frame(app, pilot)
+        after = monitor_of(app).requests[-1][1]
+        assert after.series_step > before.series_step
+        assert before.tape_min == 0 < after.tape_min
+        await pilot.press("left_square_bracket")
+        await frame(app, pilot)
+        assert monitor_of(app).requests[-1][1].series_step == before.series_step
+
+
+async def test_the_wide_screen_shows_the_next_market_too() -> None:
+    app = make_app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await frame(app, pilot, 3)
+        assert "BTC/USDT" in app.main.panels["ladder2"].texts()[0]
+        await pilot.press("n")
+        await frame(app, pilot, 3)
+        assert "ETH/USD:ETH" in app.main.panels["cvd2"].texts()[0]
+    app = make_app(FakeMonitor([ETH]))
+    async with app.run_test(size=(200, 60)) as pilot:
+        await frame(app, pilot, 2)
+        assert not app.main.panels["ladder2"].display
+
+
+async def test_help_tells_keys_panels_and_metrics() -> None:
+    app = make_app(keys={"pause": "f5"})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        assert "F5" in screen_text(app) and "Pause display" in screen_text(app)
+        await pilot.press("end")
+        await pilot.pause()
+        assert "vpin_pct(adv/50,50)" in screen_text(app)
+        await pilot.press("question_mark")
+        assert app.screen is app.main
+
+
+async def test_the_palette_runs_actions() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("colon", *"acknow")
+        await until(pilot, lambda: "Take all alerts as seen" in screen_text(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: monitor_of(app).acknowledged == 1)
+
+
+async def test_remapped_keys_work_and_the_old_ones_do_not() -> None:
+    app = make_app(keys={"zoom": "f6", "nonsense": "x", "theme": "foo"})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("z")
+        assert app.main.desk.zoomed is None
+        await pilot.press("f6")
+        assert app.main.desk.zoomed == "ladder"
+        assert len(problems(app)) == 2
+
+
+async def test_themes_step_round() -> None:
+    app = make_app(theme="clasic")
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert app.theme == "okabe-dark" and "did you mean 'classic'?" in problems(app)[0]
+        for _ in app.themes.themes:
+            await pilot.press("t")
+            await frame(app, pilot)
+        assert app.theme == "okabe-dark"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_without_colour(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await frame(app, pilot, 3)
+        assert app.theme == "mono"
+        for key in ("question_mark", "a", "ctrl+p", "slash", "i"):
+            await pilot.press(key)
+            await frame(app, pilot, 5)
+            await pilot.press("escape")
+        styles = [s.style for strip in app.screen._compositor.render_strips() for s in strip if s.style]
+        assert styles
+        strips = [
+            widget._render_content for widget in app.main.panels.values()
+        ]  # every panel rendered under the filter
+        assert len(strips) == 9
+        assert problems(app) == []
+
+
+async def test_replay_keys_work_only_while_replaying() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p", "greater_than_sign", "full_stop")
+        assert app.main.check_action("speed", ()) is None
+    monitor = FakeMonitor()
+    playback = monitor.playback = FakePlayback()
+    app = make_app(monitor)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p")
+        assert playback.state.paused
+        await pilot.press("p", "greater_than_sign", "greater_than_sign", "less_than_sign")
+        assert not playback.state.paused and playback.state.speed == 2
+        await pilot.press("full_stop", "full_stop", "comma")
+        assert playback.state.t == T0 + 70 * NS
+        await pilot.press(*["comma"] * 20)
+        assert playback.state.t == T0
+
+
+async def test_an_alert_rings_once_and_raises_one_toast(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+    rings: list[bool] = []
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        monkeypatch.setattr(app, "bell", lambda: rings.append(True))
+        for _ in range(5):
+            monitor_of(app).fire()
+        await pilot.pause()
+        assert len(rings) == 1 and len(app._notifications) == 1
+        monitor_of(app).fire(kind="resolved")
+        monitor_of(app).fire(delivered=False)
+        assert len(rings) == 1
+        await pilot.press("m")
+        assert isinstance(app.clock, Clock)
+        app.clock.now += 60
+        monitor_of(app).fire(when="[bold]markup[/] \x1b[2J")
+        await until(pilot, lambda: "[bold]markup" in screen_text(app))
+        assert len(rings) == 1 and "\x1b" not in screen_text(app)
+
+
+async def test_acknowledging_clears_the_badge() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        assert "2 new" in screen_text(app)
+        await pilot.press("A")
+        await frame(app, pilot, 5)
+        assert "2 new" not in screen_text(app) and monitor_of(app).acknowledged == 1
+
+
+async def test_copying_sends_every_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot)
+        await pilot.press("y")
+        cells = app.clipboard.split("\t")
+        assert cells[0] == ETH.market and cells[1].startswith("2025-")
+        assert app.main.view is not None
+        assert dict(cell.split("=") for cell in cells[2:]).keys() >= {"bid", "ask", *app.main.view.metrics}
+
+
+async def test_an_engine_that_stops_leaves_the_screen_alive() -> None:
+    async def start() -> None:
+        raise OSError("no route to host")
+
+    app = FlowtapeApp(FakeMonitor(), start, make_app().options)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: bool(problems(app)))
+        await frame(app, pilot)
+        assert "stopped: OSError: no route to host" in screen_lines(app)[-1]
+        await pilot.press("n")
+        assert app.main.chosen.market == BTC.market
+
+
+async def test_the_engine_starts_after_the_first_frame_and_is_cancelled_at_the_end() -> None:
+    told: list[str] = []
+
+    async def start() -> None:
+        told.append("DEPTH" in screen_text(app))  # type: ignore[arg-type]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.append("cancelled")
+
+    app = FlowtapeApp(FakeMonitor(), start, make_app().options)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert told == [True]
+    assert told == [True, "cancelled"]
+
+
+async def test_a_failing_engine_call_is_reported_once() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        monitor_of(app).fails = RuntimeError("broken [b]")
+        await frame(app, pilot, 5)
+        assert problems(app) == ["RuntimeError: broken [b]"]
+        monitor_of(app).fails = None
+        await frame(app, pilot, 5)
+        assert app.main.view is not None
+
+
+async def test_a_failing_panel_does_not_take_the_others_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+
+        def fail(*_: object, **__: object) -> int:
+            raise ZeroDivisionError("a fault")
+
+        monkeypatch.setattr(app.main.panels["flow"], "present", fail)
+        await frame(app, pilot, 20)
+        assert len(problems(app)) == 1 and "ZeroDivisionError: a fault" in problems(app)[0]
+        assert any("▲" in line or "▼" in line for line in app.main.panels["tape"].texts())
+
+
+async def test_notices_show_and_make_way_for_the_keys() -> None:
+    monitor = FakeMonitor()
+    monitor.notices = (Notice(T0, "binance", "a hostile\x1b]0;x\x07 [red]text"),)
+    app = make_app(monitor, notices=(("config", "line 3: unknown key"),))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot)
+        assert "config: line 3: unknown key" in screen_lines(app)[-1]
+        await frame(app, pilot, 1, seconds=30)
+        assert "help" in screen_lines(app)[-1] and "2 notices" in screen_lines(app)[-1]
+        await pilot.press("i")
+        await pilot.pause()
+        assert isinstance(app.screen, NoticesScreen)
+        assert "[red]text" in screen_text(app) and "\x1b" not in screen_text(app)
+
+
+async def test_no_market_at_all() -> None:
+    app = make_app(FakeMonitor([]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 3)
+        await pilot.press("n", "a", "y", "slash", "escape", "c", "plus", "up")
+        await frame(app, pilot, 3)
+        assert problems(app) == [] and "no data yet" in screen_text(app)
+
+
+def test_the_mouse_stays_off_over_ssh() -> None:
+    assert mouse_default({})
+    assert not mouse_default({"SSH_CONNECTION": "10.0.0.1 22 10.0.0.2 22"})

@@ -1,0 +1,58 @@
+"""Bells and toasts stay few however many rules fire."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.view import AlertEvent
+from tests.tui.views import alert, make_view
+from tui.attention import Attention
+from tui.display import Display, next_speed
+
+EVENT: AlertEvent = alert(make_view(steps=5))
+
+
+def test_a_rule_rings_at_most_every_five_seconds() -> None:
+    attention = Attention()
+    rings = [now / 10 for now in range(200) if attention.ring(EVENT, now / 10)]
+    assert rings == [0.0, 5.0, 10.0, 15.0]
+
+
+def test_many_rules_ring_at_most_every_second() -> None:
+    attention = Attention()
+    rings = [now for now in range(100) if attention.ring(replace(EVENT, rule=f"r{now}"), now / 10)]
+    assert len(rings) == 10
+
+
+def test_what_is_muted_resolved_or_held_back_does_not_ring() -> None:
+    attention = Attention()
+    assert not attention.ring(replace(EVENT, kind="resolved"), 0)
+    assert not attention.ring(replace(EVENT, delivered=False), 0)
+    attention.muted = True
+    assert not attention.ring(EVENT, 0)
+    attention.muted = False
+    assert attention.ring(EVENT, 0)
+
+
+def test_toasts_count_what_they_left_out() -> None:
+    attention = Attention()
+    assert attention.toast(EVENT, 0) is not None
+    assert attention.toast(EVENT, 0.5) is None and attention.toast(EVENT, 1) is None
+    text = attention.toast(EVENT, 3)
+    assert text is not None and text.endswith("(and 2 more)")
+    text = attention.toast(EVENT, 6)
+    assert text is not None and "more" not in text
+
+
+def test_markets_step_round_and_survive_one_that_goes() -> None:
+    display = Display()
+    assert display.choose([]) is None and not display.step([], 1) and not display.step(["a"], 1)
+    assert display.choose(["a", "b", "c"]) == "a" and display.second(["a", "b", "c"]) == "b"
+    assert display.step(["a", "b", "c"], -1) and display.market == "c" and display.second(["a", "b", "c"]) == "a"
+    assert display.choose(["a", "b"]) == "a" and display.second(["a"]) is None
+
+
+def test_speeds_go_up_to_as_fast_as_it_goes_and_back() -> None:
+    assert [next_speed(1, 1), next_speed(1, -1), next_speed(10, 1), next_speed(10, -1)] == [2, 0.5, 16, 8]
+    assert next_speed(1024, 1) == next_speed(0, 1) == 0
+    assert next_speed(0, -1) == 1024 and next_speed(0.125, -1) == 0.125
