@@ -19,6 +19,8 @@ _NS = 1_000_000_000
 _SLICE_NS = _NS
 #: Event time of a chunk of an archive.
 _CHUNK_NS = 10 * _NS
+#: 2009-01-01 and 2100-01-01: what a market's clock may show.
+_EARLIEST, _LATEST = 1_230_768_000 * _NS, 4_102_444_800 * _NS
 #: Seconds between two deliveries of a paced feed.
 _PACE = 0.05
 #: A clock that jumps by more seconds than this means the process was stopped: simulated time stood still too.
@@ -158,5 +160,6 @@ def _check_span(start_ns: int | None, duration_ns: int | None) -> None:
     """Raises ValueError when a row's time could not be told."""
     if duration_ns is not None and duration_ns <= 0:
         raise ValueError(f"simulator: the duration must be > 0 ns, not {duration_ns}")
-    if start_ns is not None and not 0 <= start_ns <= 4 * 10**18:
-        raise ValueError(f"simulator: the start must be ns since 1970, between 0 and 4e18, not {start_ns}")
+    last = (start_ns or 0) + (duration_ns or 0)
+    if start_ns is not None and not (_EARLIEST <= start_ns <= last < _LATEST):
+        raise ValueError(f"simulator: start and end must be ns since 1970 of the years 2009 to 2099, not {start_ns}")

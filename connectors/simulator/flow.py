@@ -87,7 +87,7 @@ class OrderFlow:
         if draw.random() < 0.025:
             lots = self._median * min(1500.0, 14 * draw.paretovariate(1.35))
         else:
-            lots = self._median * math.exp(draw.gauss(0.0, 1.35))
+            lots = self._median * math.exp(draw.gauss(0.0, 1.45))
         return _rounded(lots) if draw.random() < 0.3 else max(1, round(lots))
 
     def _informed_orders(self, direction: int) -> list[Order]:

@@ -171,7 +171,7 @@ class SimulatedMarket:
             for at, part in book.take(side, max(1, lots), self._reach):
                 taken += part
                 # A large fill often meets two resting orders.
-                first = part if part < 6 * median or draw.random() < 0.5 else round(part * draw.uniform(0.1, 0.9))
+                first = part if part < 6 * median or draw.random() < 0.65 else round(part * draw.uniform(0.1, 0.9))
                 for piece in (first, part - first):
                     if piece:
                         px = at + book.low

@@ -76,7 +76,7 @@ class Profile:
 _KNOWN = {
     "BTC/USDT": Profile("BTC", "USDT", 64_000.0, Decimal("0.5"), Decimal("0.00001"), 5.0, 0.004, 0.5, 50 * _MS, 400),
     "ETH/USDT": Profile("ETH", "USDT", 3_200.0, Decimal("0.1"), Decimal("0.0001"), 3.0, 0.06, 7.0, 100 * _MS, 320),
-    "SOL/USDT": Profile("SOL", "USDT", 150.0, Decimal("0.01"), Decimal("0.001"), 2.0, 1.0, 120.0, 100 * _MS, 240),
+    "SOL/USDT": Profile("SOL", "USDT", 150.0, Decimal("0.01"), Decimal("0.001"), 2.0, 1.0, 150.0, 100 * _MS, 240),
 }
 
 

@@ -174,7 +174,9 @@ def test_names() -> None:
         ({"speed": float("nan")}, "speed"),
         ({"duration_ns": 0}, "duration"),
         ({"start_ns": -1}, "start"),
+        ({"start_ns": 0}, "start"),
         ({"start_ns": 1 << 63}, "start"),
+        ({"start_ns": START, "duration_ns": 100 * 365 * 86_400 * SECOND}, "start"),
     ],
 )
 def test_nonsense_is_refused(arguments: dict[str, object], said: str) -> None:
