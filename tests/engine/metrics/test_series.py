@@ -138,3 +138,13 @@ def test_steps_are_whole_seconds(step: int, count: int) -> None:
 def test_it_has_no_sampled_fields() -> None:
     with pytest.raises(ValueError, match="no field 'cvd'"):
         Series(LINEAR).sample("cvd", np.array([1]))
+
+
+def test_a_quiet_market_keeps_its_last_price_and_cvd() -> None:
+    t = 20_000 * DAY
+    series = folded([Fill(t, 7, 1, 250)], [])
+    series.advance(t + 2 * KEPT)
+    view = series.columns(60 * SECOND, 3, t + 2 * KEPT)
+    assert view.price == view.low == (2.5, 2.5, 2.5)
+    assert view.cvd == (0.007, 0.007, 0.007)
+    assert view.buy == (0.0, 0.0, 0.0)
