@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.metrics.names import parse_metric
 from engine.view import ChannelView, MarketView, RuleView, ViewRequest
 from tests.tui.panels.harness import lines, painted
 from tests.tui.views import ETH_COIN, NS, FakeMarket, make_overview, make_view
@@ -136,3 +137,11 @@ def test_missing_trades_are_said_beside_the_numbers() -> None:
     panel = Flow()
     view = FakeMarket(1).run(50).view(ViewRequest(metrics=panel.metrics), holes=12)
     assert "12.00 trades missing" in lines(panel, view, make_overview(), 60, 12)[0]
+
+
+def test_every_number_a_panel_asks_for_is_a_metric() -> None:
+    keys = {*METRICS, *Toxicity.METRICS}
+    for window in WINDOWS:
+        keys |= set(Flow(window=window).metrics)
+    for key in keys:
+        assert parse_metric(key).key == key
