@@ -202,13 +202,13 @@ def _recognise(path: Path) -> list[_File]:
             raise SourceError(f"{path}: a capture, but not of Binance's combined streams, which is what is read")
         natives = [identity.native for identity in found]
         return [_File(path, i, True, others=tuple(n for n in natives if n != i.native)) for i in found]
-    if b"\0" in start:
-        raise SourceError(f"{path}: is not text; expected {EXPECTED}")
     lines = [line for line in start.removeprefix(b"\xef\xbb\xbf").splitlines()[:2_000] if line.strip()]
     if tardis_book.is_book(start):
         identity, first = _tardis_book(path, lines)
         return [_File(path, identity, True, start=first)]
     layout = trade_csv.layout_of(start)
+    if layout is None and b"\0" in start:
+        raise SourceError(f"{path}: is not text; expected {EXPECTED}")
     if layout is None:
         begins = excerpt(lines[0] if lines else b"")
         raise SourceError(f"{path}: the format is not known (it begins {begins}); expected {EXPECTED}")

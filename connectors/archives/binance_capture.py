@@ -7,6 +7,7 @@ snapshot stands in line as a bare object. Spot, USDⓈ-M and COIN-M futures.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ from engine.tape import Rows
 TickerHook = Callable[[int, BookTicker], None]
 
 _LINE = re.compile(rb"\d{10,19} \{")
-_STREAM = re.compile(rb'"stream"\s*:\s*"([^"@]{1,60})@(\w+)')
+_STREAM = re.compile(rb'"stream"\s*:\s*"([^"@]{1,60})@')
 _SYMBOL = re.compile(rb'"s"\s*:\s*"([^"]{1,60})"')
 _PREFIX = b'{"stream":"'
 _FRAME_ENDS = (b"}}", b"}}\r")
@@ -49,10 +50,12 @@ def looks_like_capture(head: bytes) -> bool:
 
 def identities(head: bytes) -> list[Identity]:
     """The markets named in the start of a capture (none: no capture of Binance)."""
-    names = {name.decode("utf-8", "replace").upper() for name, _ in _STREAM.findall(head)}
-    names |= {name.decode("utf-8", "replace").upper() for name in _SYMBOL.findall(head)} if not names else set()
+    counts = Counter(name.decode("utf-8", "replace").upper() for name in _STREAM.findall(head) or _SYMBOL.findall(head))
+    names = {name: n for name, n in counts.items() if re.fullmatch(r"\w{1,40}", name)}
+    most = max(names.values(), default=0)
     found = []
-    for native in sorted(names):
+    # A name seen once or twice beside many of another is a damaged frame, not a market.
+    for native in sorted(name for name, n in names.items() if n >= 3 or 2 * n >= most):
         # Only frames of futures say which update they follow, and how a trade came about.
         mine = b"".join(
             line for line in head.split(b"\n") if native.lower().encode() in line[:120] or native.encode() in line[:200]
@@ -141,10 +144,7 @@ class CaptureReader:
             first = True
             for batch in self._batches(path, fold.faults, survey.trades):
                 if first and batch.messages[0][0] < last_recv:
-                    notice(
-                        path.name,
-                        f"{path}: begins before the file given before it ends; give captures in the order of time",
-                    )
+                    notice(path.name, f"{path}: begins before the end of the file before; give captures in time order")
                 first, last_recv = False, max(last_recv, batch.messages[-1][0])
                 rows = fold.fold(batch.messages)
                 if len(rows):
@@ -205,9 +205,7 @@ class CaptureReader:
                         faults.add(number, f"a message of {message.symbol[:40]!r}, not of {native}")
                         continue
                     if self._others:
-                        faults.add(
-                            number, "a book snapshot that does not name its market, in a file of several markets"
-                        )
+                        faults.add(number, "a book snapshot without a market's name, in a file of several markets")
                         continue
                 if batch.rows + size > CHUNK_ROWS and batch.messages:
                     yield batch

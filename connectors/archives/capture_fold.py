@@ -77,9 +77,7 @@ class CaptureFold:
                 source, "the snapshot does not fit the book updates (they begin after it); there is no order book"
             )
         if self._old_trades:
-            self._notice(
-                source, f"{self._old_trades:,} trades with an id not above the one before were dropped as repeated"
-            )
+            self._notice(source, f"{self._old_trades:,} trades with an id that was there already were dropped")
 
     def _plausible(self, recv: int, ts: int) -> bool:
         """A damaged time would carry the market's clock, which never runs back, away for good.

@@ -76,7 +76,11 @@ def table(block: bytes, first_line: int, fields: int) -> Table:
         if block[starts[i] : ends[i]].strip()
     ]
     good = np.flatnonzero(fits & ~blank)
-    cuts = commas[first[good][:, None] + np.arange(fields - 1)] if len(commas) else np.zeros((len(good), 0), np.int64)
+    cuts = (
+        commas[first[good][:, None] + np.arange(fields - 1)]
+        if len(commas)
+        else np.zeros((len(good), fields - 1), np.int64)
+    )
     return Table(
         data,
         np.column_stack((starts[good], cuts + 1)),

@@ -19,6 +19,8 @@ _QUOTES = (
 _NATIVE = re.compile(r"([A-Z0-9]{2,20}?)(" + "|".join(_QUOTES) + r")(?:_(PERP|\d{6}))?")
 _NAMED = re.compile(r"([a-z0-9_]{1,30}):([^\s/:]{1,30})/([^\s/:-]{1,30})(?::([^\s/:-]{1,30})(-[^\s/:]{1,30})?)?")
 
+_SAFE = re.compile(r"[\w.:/-]{1,60}")
+
 # Tardis' names of exchanges: ours (ccxt's), and what is traded there where that is one thing.
 _TARDIS: dict[str, tuple[str, ContractKind | None]] = {
     "binance": ("binance", "spot"),
@@ -88,7 +90,9 @@ def binance_kind(native: str, futures: bool) -> ContractKind:
 
 
 def from_tardis(exchange: str, symbol: str) -> Identity:
-    """A market by Tardis' names of exchange and symbol."""
+    """A market by Tardis' names of exchange and symbol. Raises ValueError when they can't be names."""
+    if not _SAFE.fullmatch(exchange) or not _SAFE.fullmatch(symbol):
+        raise ValueError(f"{exchange[:20]!r}, {symbol[:40]!r} is not an exchange and a symbol")
     venue, kind = _TARDIS.get(exchange, (exchange.replace("-", "_"), None))
     if kind is not None:
         return from_native(venue, symbol, kind)

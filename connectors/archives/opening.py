@@ -57,9 +57,7 @@ def check_readable(path: Path) -> None:
     if stat.S_ISDIR(info.st_mode):
         raise SourceError(f"{path}: is a directory; name the files in it, for example {path}/*.gz")
     if not stat.S_ISREG(info.st_mode):
-        raise SourceError(
-            f"{path}: is not a regular file, but an archive is read more than once; save it to a file first"
-        )
+        raise SourceError(f"{path}: is no regular file, and an archive is read more than once; save it to a file first")
     if info.st_size == 0:
         raise SourceError(f"{path}: is empty; expected {EXPECTED}")
     with _open(path):

@@ -205,6 +205,7 @@ class TradeReader:
     def rows(self, instrument: Instrument, notice: Notify) -> Iterator[Rows]:
         """Pieces of about CHUNK_ROWS rows."""
         last: int | None = None
+        last_seen = (0, 0)  # receive and exchange time of that trade
         repeated = 0
         begun = False
         for trades in self._in_order(instrument, notice):
@@ -220,7 +221,8 @@ class TradeReader:
                 gaps = trades.id - before - 1
             else:
                 gaps = np.zeros(len(trades), np.int64)
-            rows = _rows(trades, gaps)
+            rows = _rows(trades, gaps, last_seen)
+            last_seen = (int(trades.recv[-1]), int(trades.ts[-1]))
             if not begun:
                 begun = True
                 recv, ts = int(rows["recv"][0]), int(rows["ts"][0])
@@ -296,8 +298,11 @@ def _merged(parts: Sequence[_Trades]) -> _Trades:
     return whole.take(np.argsort(whole.id, kind="stable"))
 
 
-def _rows(trades: _Trades, gaps: Ints) -> Rows:
-    """Trades as rows, each gap as a HOLE row before the trade after it."""
+def _rows(trades: _Trades, gaps: Ints, last_seen: tuple[int, int]) -> Rows:
+    """Trades as rows, each gap as a HOLE row at the time of the last trade before it: from there on some are missing.
+
+    `last_seen`: receive and exchange time of the trade before the first of these.
+    """
     holes = gaps > 0
     at = np.arange(len(trades)) + np.cumsum(holes)
     rows = np.zeros(len(trades) + int(holes.sum()), ROW)
@@ -309,8 +314,8 @@ def _rows(trades: _Trades, gaps: Ints) -> Rows:
     if holes.any():
         before = at[holes] - 1
         rows["kind"][before] = int(Kind.HOLE)
-        rows["recv"][before] = trades.recv[holes]
-        rows["ts"][before] = trades.ts[holes]
+        rows["recv"][before] = np.concatenate((last_seen[:1], trades.recv[:-1]))[holes]
+        rows["ts"][before] = np.concatenate((last_seen[1:], trades.ts[:-1]))[holes]
         rows["id"][before] = trades.id[holes] - gaps[holes]
         rows["qty"][before] = gaps[holes]
     return rows
