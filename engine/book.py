@@ -80,12 +80,21 @@ class BookSide:
 
     def slot_of(self, text: str) -> int:
         """Slot of a price as text, remembered. Raises OffGridError."""
-        px = self.ticks_of(text)
-        slot = self.slot_at(px)
-        if (self.edge - px) * self.sign >= 0:  # a better price than the window must be noticed every time
-            if len(self.slots) >= MEMORY:
-                self.slots.clear()
-            self.slots[text] = slot
+        try:
+            scaled = float(text) * self._inverse
+            px = round(scaled)
+            if not -1e-6 < scaled - px < 1e-6 or not 0 <= px < MAX_UNITS:
+                px = self._instrument.ticks(text)
+        except (ValueError, OverflowError):
+            px = self._instrument.ticks(text)  # says what is wrong with it
+        slot = (self.edge - px) * self.sign
+        if not 0 <= slot < WINDOW:
+            slot = self.slot_at(px)
+            if self.outer:
+                return slot  # a better price than the window must be noticed every time
+        if len(self.slots) >= MEMORY:
+            self.slots.clear()
+        self.slots[text] = slot
         return slot
 
     def slot_at(self, px: int) -> int:
@@ -234,6 +243,9 @@ class TickBook:
         except OffGridError:
             self.clear()
             raise
+        for side, levels in ((self.bids, bids), (self.asks, asks)):
+            for text, _ in levels[: MEMORY // 2]:
+                side.slot_of(text)  # the next updates name the same prices
 
     def replace_ticks(self, bid_px: list[int], bid_size: list[float], ask_px: list[int], ask_size: list[float]) -> None:
         """A snapshot from ticks and wire sizes."""

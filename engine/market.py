@@ -158,19 +158,22 @@ class Market:
         self.recv = recv
         self._lag = recv - ts
         self.messages += 1
-        self.trust.last_book = self.t
-        if self.order_book.loaded:
-            try:
-                touch = self.order_book.update(bids, asks)
-            except OffGridError:
-                self._lose(Trust.RESYNC, Reason.OFF_GRID)
-                raise
+        book = self.order_book
+        if not book.loaded:
+            return
+        try:
+            touch = book.update(bids, asks)
+        except OffGridError:
+            self._lose(Trust.RESYNC, Reason.OFF_GRID)
+            raise
+        if self._taps or self.crossed or touch[0] >= touch[2]:
             self._quote(touch)
+        else:
+            self._quotes.append((self.t, self._epoch, True, *touch))
 
     def snapshot(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
         """See Sink.snapshot."""
         self._heard(recv, ts)
-        self.trust.last_book = self.t
         self._epoch += 1
         try:
             self.order_book.replace(bids, asks)
@@ -194,7 +197,6 @@ class Market:
         self.recv = recv
         self._lag = recv - ts
         self.messages += 1
-        self.trust.last_trades = self.t
         self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id))
 
     def _remember(self, memory: dict[str, int], text: str, value: int) -> int:
@@ -306,7 +308,6 @@ class Market:
             trades = TradeColumns(*(np.ascontiguousarray(column[trade], np.int64) for column in (
                 clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"]
             )))
-            self.trust.last_trades = int(trades.t[-1])
         if not trade.all():
             self._book_rows(rows, clock, ends)
         self._advance(int(clock[-1]))
@@ -336,7 +337,6 @@ class Market:
                 self._advance(t)
             if what in (Kind.LEVEL, Kind.SNAPSHOT):
                 i, j = position[start], position[end + 1]
-                self.trust.last_book = t
                 if what == Kind.LEVEL:
                     if book.loaded:
                         self._quote(book.update_ticks(sides[i:j], prices[i:j], sizes[i:j]))
@@ -379,12 +379,15 @@ class Market:
             self._trades.clear()
         quotes, sums = quote_columns(self._quotes, self._inverse_lot), self._sums.take()
         self._quotes.clear()
+        if len(quotes):
+            self.trust.last_book = int(quotes.t[-1])
         if trades is None and not len(quotes) and not self._day_volumes and self.t == self._folded and not final:
             return
         if trades is not None or len(quotes):
             self.latency.append(self._lag)
         flow: Trades = NO_TRADES
         if trades is not None:
+            self.trust.last_trades = int(trades.t[-1])
             flow = trades.flow()
             if self.prints.maxlen:
                 n = self.prints.maxlen

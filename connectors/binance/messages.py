@@ -53,7 +53,7 @@ def epoch_ns(value: int) -> int:
     return value * 1_000_000 if value < _MICROSECONDS_FROM else value * 1_000
 
 
-class Depth(Struct, gc=False, frozen=True):
+class Depth(Struct, gc=False, frozen=True, tag_field="e", tag="depthUpdate"):
     """`depthUpdate`: absolute sizes of changed levels; 0 deletes."""
 
     symbol: str = field(name="s")
@@ -68,10 +68,11 @@ class Depth(Struct, gc=False, frozen=True):
     @property
     def ts(self) -> int:
         """Exchange time in ns: of the matching engine where it is sent, else of the event."""
-        return epoch_ns(self.engine_time or self.event_time)
+        t = self.engine_time or self.event_time
+        return t * 1_000_000 if t < _MICROSECONDS_FROM else t * 1_000
 
 
-class Trade(Struct, gc=False, frozen=True):
+class Trade(Struct, gc=False, frozen=True, tag_field="e", tag="trade"):
     """`trade`: one execution."""
 
     symbol: str = field(name="s")
@@ -86,7 +87,8 @@ class Trade(Struct, gc=False, frozen=True):
     @property
     def ts(self) -> int:
         """Exchange time in ns."""
-        return epoch_ns(self.trade_time)
+        t = self.trade_time
+        return t * 1_000_000 if t < _MICROSECONDS_FROM else t * 1_000
 
     @property
     def side(self) -> int:
@@ -99,7 +101,7 @@ class Trade(Struct, gc=False, frozen=True):
         return 0 if self.type in FLOW_TYPES else int(Flag.NOT_FLOW)
 
 
-class AggTrade(Struct, gc=False, frozen=True):
+class AggTrade(Struct, gc=False, frozen=True, tag_field="e", tag="aggTrade"):
     """`aggTrade`: the fills of one taker order at one price within 100 ms."""
 
     symbol: str = field(name="s")
@@ -184,6 +186,28 @@ def _bare(data_type: Any) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(data_type, strict=False).decode
 
 
+
+
+class _Usual(Struct, gc=False):
+    """What a live connection consists of, told apart by "e" inside the one pass."""
+
+    data: Depth | Trade | AggTrade
+    stream: str
+
+
+_usual = _bare(_Usual)
+#: Whether a stream carries what `_Usual` takes it for: partial books come as depthUpdate, too.
+_wanted: dict[str, bool] = {}
+_MOST_STREAMS = 10_000
+
+
+def _is_wanted(stream: str) -> bool:
+    if len(_wanted) >= _MOST_STREAMS:
+        _wanted.clear()
+    name = stream.partition("@")[2]
+    return _wanted.setdefault(stream, name in ("depth", "trade", "aggTrade") or name.startswith("depth@"))
+
+
 # The six bytes after `symbol@`. `@depth5` and the like are partial books, not deltas: not in here.
 _BY_STREAM: dict[bytes, Callable[[bytes], Any]] = {
     b"depth@": _wrapped(Depth),
@@ -227,6 +251,16 @@ _probe = _bare(_Probe)
 
 def decode(frame: bytes) -> Message | None:
     """The message in a frame; None for streams that are of no use here. Raises FrameError."""
+    try:
+        usual = _usual(frame)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_other(frame)
+    stream = usual.stream
+    return usual.data if _wanted.get(stream) or _is_wanted(stream) else None
+
+
+def _decode_other(frame: bytes) -> Message | None:
+    """What is none of the usual events, or wrong: says what is wrong with it."""
     try:
         if frame.startswith(_PREFIX):
             at = frame.find(b"@", 11, _NAME_ENDS)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from engine.alerts.condition import Condition, ConditionError, parse_condition, parse_level
 
-SEVERITIES = ("info", "warning", "critical")
+SEVERITIES = ("info", "warning", "high")
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 
 
