@@ -257,11 +257,11 @@ def check_keys(mapping: Mapping[str, str]) -> list[str]:
         keys = _split(text)
         if not keys:
             problems.append(f"keys.{action_id}: no key given; write one such as 'f5', or several such as 'space,p'")
-        for key in keys:
-            if not _is_key(key):
-                problems.append(
-                    f"keys.{action_id}: {key[:40]!r} is no key; write a character, 'comma', 'f5', 'ctrl+s', 'up', …"
-                )
+        problems += [
+            f"keys.{action_id}: {key[:40]!r} is no key; write a character, 'comma', 'f5', 'ctrl+s', 'up', …"
+            for key in keys
+            if not _is_key(key)
+        ]
     owner: dict[str, str] = {}
     for action in ACTIONS:
         for key in dict.fromkeys(keys_of(action, mapping)):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
@@ -61,7 +62,7 @@ class FlowtapeApp(FlowVariables):
     TITLE = "flowtape"
     CSS_PATH = "flowtape.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
-    COMMANDS = {ActionCommands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     ENABLE_COMMAND_PALETTE = True
     NOTIFICATION_TIMEOUT = 6
 
@@ -122,7 +123,7 @@ class FlowtapeApp(FlowVariables):
         try:
             await start()
         except Exception as error:
-            self.log.error("engine", error)
+            self.log(error)
             self.report("engine", f"stopped: {type(error).__name__}: {error}. What is shown is old; restart flowtape.")
 
     def _catch_signals(self) -> None:
@@ -158,7 +159,7 @@ class FlowtapeApp(FlowVariables):
             text = f"{type(error).__name__}: {error}"
             if text not in self._told and len(self._told) < _MAX_NOTICES:
                 self._told.add(text)
-                self.log.error("frame", error)
+                self.log(error)
                 self.report("screen", text)
 
     @property

@@ -50,16 +50,16 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         "imbalance",
         "Imbalance",
-        "Book imbalance (bids minus asks over both) of the best 1, 5, 10 and 20 levels and of bands around the mid, and "
-        "the trade imbalance of recent windows: -1 all asks or sells, +1 all bids or buys.",
+        "Book imbalance (bids minus asks over both) of the best 1, 5, 10 and 20 levels and of bands around the mid, "
+        "and the trade imbalance of recent windows: -1 all asks or sells, +1 all bids or buys.",
         11,
         0,
     ),
     Panel(
         "toxicity",
         "Toxicity",
-        "VPIN at the preset speeds: the value, where it stands in its own history, what pure chance would give, how far "
-        "the open bucket is filled, and how old the value is.",
+        "VPIN at the preset speeds: the value, where it stands in its own history, what pure chance would give, how "
+        "far the open bucket is filled, and how old the value is.",
         13,
         0,
     ),
@@ -199,13 +199,13 @@ class Desk(Widget):
 
     def rearrange(self) -> None:
         """Show exactly the widgets of the plan; call it after a change of `beside`, `zoomed` or `markets`."""
-        shown = self.plan_for(self.size)
+        regions = self.plan_for(self.size)
         for child in self.children:
-            wanted = child.id in shown
+            wanted = child.id in regions
             if child.display != wanted:
                 child.display = wanted
         self.refresh(layout=True)
 
-    def visible(self) -> list[str]:
+    def shown(self) -> list[str]:
         """Ids of the panels on the screen."""
         return [panel.id for panel in PANELS if panel.id in self.plan_for(self.size)]

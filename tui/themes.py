@@ -151,7 +151,9 @@ def parse_theme(text: str, where: str, stem: str) -> tuple[Theme | None, list[st
     flow = _table(top, "flow", tuple(ROLES), where, problems)
     if "primary" not in colors:
         return None, [*problems, f"{where}: colors.primary is needed"]
-    theme = Theme(name=name, dark=top.get("dark", True), ansi=top.get("ansi", False), **colors)
+    theme = Theme(name=name, dark=top.get("dark", True), ansi=top.get("ansi", False), primary=colors.pop("primary"))
+    for key, value in colors.items():
+        setattr(theme, key, value)
     known = (*theme.to_color_system().generate(), *_ANSI_VARIABLES)
     extra = _table(top, "textual", known, where, problems)
     needed = _ANSI_VARIABLES if theme.ansi else {}

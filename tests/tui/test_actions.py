@@ -32,7 +32,9 @@ def test_ids_are_unique_and_no_key_does_two_things() -> None:
 def test_every_action_is_carried_out_somewhere(action) -> None:  # type: ignore[no-untyped-def]
     owner = FlowtapeApp if action.scope == APP else MainScreen
     assert callable(getattr(owner, "action_" + action.action.partition("(")[0]))
-    assert action.title and action.tooltip and action.group
+    assert action.title
+    assert action.tooltip
+    assert action.group
 
 
 def test_bindings_carry_the_ids_that_users_remap() -> None:
@@ -54,7 +56,8 @@ def test_bindings_carry_the_ids_that_users_remap() -> None:
 )
 def test_wrong_keys_are_named(mapping: dict[str, str], expected: str) -> None:
     problems = check_keys(mapping)
-    assert len(problems) == 1 and expected in problems[0]
+    assert len(problems) == 1
+    assert expected in problems[0]
 
 
 def test_good_keys_pass_in_every_way_of_writing_them() -> None:

@@ -1,4 +1,4 @@
-"""Adding an alert while the market runs: wrong input is explained where it was typed, right input is watched and kept."""
+"""Adding an alert while the market runs: wrong input is explained, right input is watched and kept."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ async def test_wrong_input_is_explained_and_nothing_is_added(fields: dict[str, s
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert expected in said(editor)
-        assert app.screen is editor and monitor.added == []
+        assert app.screen is editor
+        assert monitor.added == []
 
 
 async def test_wrong_then_right() -> None:
@@ -100,7 +101,8 @@ async def test_a_rule_that_cannot_be_kept_is_not_watched_either() -> None:
         fill(editor, metric="vpin", level="0.7")
         await pilot.press("enter")
         assert "not saved: read-only file system" in said(editor)
-        assert monitor.added == [] and app.screen is editor
+        assert monitor.added == []
+        assert app.screen is editor
 
 
 async def test_an_engine_that_refuses_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +146,9 @@ async def test_the_value_shown_moves_with_the_market() -> None:
         monitor.step(50)
         editor.show_value()
         after = str(editor.query_one("#now", Static).render())
-        assert before.startswith("now ") and after.startswith("now ") and before != after
+        assert before.startswith("now ")
+        assert after.startswith("now ")
+        assert before != after
 
 
 async def test_escape_adds_nothing() -> None:
@@ -154,7 +158,8 @@ async def test_escape_adds_nothing() -> None:
         editor = await open_editor(app, pilot)
         fill(editor, metric="vpin", level="0.7")
         await pilot.press("escape")
-        assert app.screen is app.main and monitor.added == []
+        assert app.screen is app.main
+        assert monitor.added == []
 
 
 async def test_nothing_found_offers_nothing() -> None:
@@ -163,7 +168,8 @@ async def test_nothing_found_offers_nothing() -> None:
         editor = await open_editor(app, pilot)
         await pilot.press(*"zzz", "down", "enter")
         options = editor.query_one("#metrics", OptionList)
-        assert options.option_count == 1 and options.get_option_at_index(0).disabled
+        assert options.option_count == 1
+        assert options.get_option_at_index(0).disabled
 
 
 def test_names_are_short_unique_and_plain() -> None:

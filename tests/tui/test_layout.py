@@ -33,7 +33,8 @@ def test_every_row_below_the_strip_is_used(width: int, height: int, beside: str)
     ladder = regions["ladder"]
     assert (ladder.y, ladder.bottom) == (1, height - 2)
     assert max(region.right for region in regions.values()) == width
-    assert regions["status"].y == height - 2 and regions["message"].y == height - 1
+    assert regions["status"].y == height - 2
+    assert regions["message"].y == height - 1
 
 
 def test_what_each_size_shows() -> None:

@@ -83,7 +83,8 @@ def test_a_signal_ends_it_cleanly(terminal: Terminal, name: str) -> None:
     number = getattr(signal, name)
     terminal.process.send_signal(number)
     assert terminal.drain() == 128 + number
-    assert b"\x1b[?1049l" in terminal.written[-2000:] and b"\x1b[?25h" in terminal.written[-2000:]
+    assert b"\x1b[?1049l" in terminal.written[-2000:]
+    assert b"\x1b[?25h" in terminal.written[-2000:]
     assert termios.tcgetattr(terminal.slave) == terminal.before
     assert b"Traceback" not in terminal.written
 

@@ -124,7 +124,8 @@ def test_the_sides_differ_for_every_eye(name: str, floor: float, vision: str) ->
 
 def test_inverse_is_red_up() -> None:
     bid, ask = (color(SHIPPED.themes["inverse"], role) for role in ("flow-bid", "flow-ask"))
-    assert bid.r > bid.g and ask.g > ask.r
+    assert bid.r > bid.g
+    assert ask.g > ask.r
 
 
 def test_mono_has_no_hue() -> None:
@@ -142,10 +143,12 @@ def test_left_out_roles_are_derived_from_the_palette() -> None:
     theme, problems = parse_theme(
         '[colors]\nprimary = "#336699"\nbackground = "#000000"\nsuccess = "#00ff00"', "t", "t"
     )
-    assert theme is not None and not problems
+    assert theme is not None
+    assert not problems
     assert color(theme, "flow-bid") == color(theme, "flow-buy") == Color.parse("#00ff00")
     bar = color(theme, "flow-bid-bar")
-    assert 0 < bar.g < 255 and bar.r == bar.b == 0
+    assert 0 < bar.g < 255
+    assert bar.r == bar.b == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,8 @@ def test_a_wrong_file_is_reported_with_its_name_and_key(text: str, expected: str
 
 def test_good_keys_survive_bad_ones() -> None:
     theme, problems = parse_theme('[colors]\nprimary = "#336699"\nerror = "oops"\n[flow]\nbid = "#010203"', "t", "t")
-    assert theme is not None and len(problems) == 1
+    assert theme is not None
+    assert len(problems) == 1
     assert color(theme, "flow-bid") == Color.parse("#010203")
 
 
@@ -194,7 +198,9 @@ def test_a_missing_folder_is_no_problem(tmp_path: Path) -> None:
 def test_an_unknown_theme_falls_back_and_says_so() -> None:
     assert SHIPPED.choose("classic") == ("classic", None)
     name, problem = SHIPPED.choose("clasic")
-    assert name == DEFAULT and problem is not None and "did you mean 'classic'?" in problem
+    assert name == DEFAULT
+    assert problem is not None
+    assert "did you mean 'classic'?" in problem
 
 
 class Swatches(FlowVariables):

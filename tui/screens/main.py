@@ -12,7 +12,7 @@ from textual.screen import Screen
 from engine.view import EngineView, MarketView, Notice, ViewRequest
 from tui.actions import ACTIONS, MAIN, bindings
 from tui.display import Display, next_speed
-from tui.layout import BESIDE, NORMAL_HEIGHT, NORMAL_WIDTH, PANELS, WIDE_HEIGHT, WIDE_WIDTH, Desk, size_class
+from tui.layout import BESIDE, PANELS, Desk, size_class
 from tui.message import MessageLine, SmallMessage
 from tui.monitor import Monitor
 from tui.panels.alerts import Alerts
@@ -51,8 +51,6 @@ class MainScreen(Screen[None]):
     """Panels are mounted once; `show` gives the visible ones the newest views."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(MAIN)]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NORMAL_WIDTH, "-normal"), (WIDE_WIDTH, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (NORMAL_HEIGHT, "-tall"), (WIDE_HEIGHT, "-high")]
     AUTO_FOCUS = "#ladder"
 
     def __init__(
@@ -160,7 +158,7 @@ class MainScreen(Screen[None]):
         except Exception as error:
             # One panel's fault must not take the others down; it stays as it was, and says so.
             self._failed.add(name)
-            self.log.error(f"panel {name}", error)
+            self.log(name, error)
             self._report(name, f"this panel stopped: {type(error).__name__}: {error}. Zoom another, or restart.")
 
     # ---- actions: panels
@@ -184,7 +182,7 @@ class MainScreen(Screen[None]):
             self.desk.zoomed = panel
         elif self._narrow() and panel != "ladder":
             self.desk.beside = panel
-        elif panel not in self.desk.visible():
+        elif panel not in self.desk.shown():
             self.desk.zoomed = panel
         self._rearrange(panel)
 
@@ -195,7 +193,7 @@ class MainScreen(Screen[None]):
         elif self._narrow():
             ids = list(BESIDE)
         else:
-            ids = self.desk.visible() or ["ladder"]
+            ids = self.desk.shown() or ["ladder"]
         current = self.desk.beside if self._narrow() and self.desk.zoomed is None else self._focused()
         self.action_panel(ids[(ids.index(current) + step) % len(ids)] if current in ids else ids[0])
 
