@@ -186,8 +186,6 @@ def _bare(data_type: Any) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(data_type, strict=False).decode
 
 
-
-
 class _Usual(Struct, gc=False):
     """What a live connection consists of, told apart by "e" inside the one pass."""
 

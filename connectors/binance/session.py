@@ -59,7 +59,8 @@ class MarketSession:
         self._lost: Reason | None = None  # why there is no book; None: there never was one on this connection
         self._live_since = 0.0
         self._said: dict[Channel, tuple[Trust, Reason]] = {}
-        self._count = {Channel.BOOK: 0, Channel.TRADES: 0}
+        self._books = self._trades = 0  # messages so far; plain attributes, for this is done for every message
+        self._trades_live = False
         self._pulse = {Channel.BOOK: Pulse(timing.silent_book), Channel.TRADES: Pulse(timing.silent_trades)}
         self._heard = 0  # recv of the newest message
         self._newest = 0  # the tape's clock
@@ -86,7 +87,7 @@ class MarketSession:
 
     def depth(self, recv: int, d: Depth) -> None:
         """A book update."""
-        self._count[Channel.BOOK] += 1
+        self._books += 1
         ts = d.ts
         self._hear(recv, ts)
         step = self._sync.delta(d)
@@ -100,9 +101,9 @@ class MarketSession:
 
     def trade(self, recv: int, t: Trade) -> None:
         """A trade."""
-        self._count[Channel.TRADES] += 1
+        self._trades += 1
         self._hear(recv, t.ts)
-        if self._said.get(Channel.TRADES) != (Trust.LIVE, Reason.NONE):
+        if not self._trades_live:
             self._say(Channel.TRADES, Trust.LIVE)
         if self._sequence.expects(t):
             self._put(recv, t, 0)
@@ -128,7 +129,7 @@ class MarketSession:
             if (ts := self._time(recv)) > before:
                 self._sink.clock(recv, ts)
         for channel in self.channels:
-            self._pulse[channel].look(now, self._count[channel])
+            self._pulse[channel].look(now, self._books if channel is Channel.BOOK else self._trades)
             self._check_silence(channel, now)
         if self._live_since and now - self._live_since > self._timing.settled:
             self._backoff.reset()
@@ -258,6 +259,7 @@ class MarketSession:
             self.instrument = fresh
             self._sink = self._engine.open(fresh)
             self._said.clear()
+            self._trades_live = False
             self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
 
     # ---- trades
@@ -349,6 +351,8 @@ class MarketSession:
         if self._said.get(channel) == (trust, reason):
             return
         self._said[channel] = (trust, reason)
+        if channel is Channel.TRADES:
+            self._trades_live = trust is Trust.LIVE
         recv = self._clock()
         self._sink.status(recv, self._time(recv), channel, trust, reason)
 
