@@ -18,7 +18,7 @@ from connectors.simulator.profiles import Profile
 _FAST, _FAST_OFFSPRING = 9.0, 0.38
 _SLOW, _SLOW_OFFSPRING = 0.3, 0.22
 #: Share of the offspring on the parent's side.
-_SAME = 0.8
+_SAME = 0.65
 _SELF = 1 - _FAST_OFFSPRING - _SLOW_OFFSPRING
 
 
@@ -50,7 +50,7 @@ class OrderFlow:
         self._draw = draw
         self._rate = profile.order_rate
         self._median = profile.order_size / float(profile.lot)
-        self._timid = max(1, round(4 * self._median))
+        self._timid = max(1, round(3 * self._median))
         self._deepest = max(6, min(12, round(1.2 / profile.tick_bps)))
         self._dt = profile.step_ns / NS
         self._fast = [0.0, 0.0]
@@ -65,10 +65,13 @@ class OrderFlow:
         own = self._rate * phase.activity * activity * _SELF * 0.5
         for i, side in ((0, 1), (1, -1)):
             rate = own * (1 + side * phase.lean) + self._fast[i] + self._slow[i]
+            against = phase.informed > 0 and side != phase.direction
+            if against:  # few stand in the way of a crowd
+                rate *= 0.5
             for _ in range(self._poisson(rate * dt)):
                 lots = self.size()
-                if phase.informed and side != phase.direction:
-                    lots = min(lots, self._timid)  # few stand in the way of a crowd
+                if against:
+                    lots = min(lots, self._timid)
                 found.append(Order(draw.random(), side, lots))
         if phase.informed:
             for _ in range(self._poisson(self._rate * phase.informed * activity * dt)):
@@ -85,9 +88,9 @@ class OrderFlow:
         """Lots of an uninformed order."""
         draw = self._draw
         if draw.random() < 0.025:
-            lots = self._median * min(1500.0, 14 * draw.paretovariate(1.35))
+            lots = self._median * min(800.0, 14 * draw.paretovariate(1.35))
         else:
-            lots = self._median * math.exp(draw.gauss(0.0, 1.45))
+            lots = self._median * math.exp(draw.gauss(0.0, 1.5))
         return _rounded(lots) if draw.random() < 0.3 else max(1, round(lots))
 
     def _informed_orders(self, direction: int) -> list[Order]:

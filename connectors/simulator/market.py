@@ -41,8 +41,8 @@ _DAY = 1.2
 #: Mean over a day of that curve: exp(-_DAY) * I0(_DAY).
 _DAY_MEAN = 0.4198
 #: Mean volume per second of the busiest hour, in order_rate x order_size, on the day before the start. It was
-#: half as lively a day (about 12 is measured over hours of several markets).
-_VOLUME = 6.0
+#: half as lively a day (about 13 is measured over hours of several markets).
+_VOLUME = 6.5
 
 #: A trade as a row: the fields of `ROW` in order.
 _Trade = tuple[int, int, int, int, int, int, int, int, int, int]
