@@ -31,6 +31,8 @@ from engine.trust import TrustLog
 EARLIEST, LATEST = 1_230_768_000_000_000_000, 4_102_444_800_000_000_000
 #: Prints kept for the screen.
 TAPE_LENGTH = 4000
+#: Price texts of trades whose ticks are remembered.
+REMEMBERED = 20_000
 _NEVER = 1 << 62
 
 
@@ -77,7 +79,6 @@ class Market:
         self._folded = 0  # clock at the last fold
         self.horizon = 0  # nothing before it can be sampled any more
         self._ticks: dict[str, int] = {}
-        self._lots: dict[str, int] = {}
         self._grids: list[Grid] = []
         self._next_probe = _NEVER
         self._barrier = -1  # a later time needs `_advance`: the first one, a probe is due, or it is absurd
@@ -169,7 +170,7 @@ class Market:
         if self._taps or self.crossed or touch[0] >= touch[2]:
             self._quote(touch)
         else:
-            self._quotes.append((self.t, self._epoch, True, *touch))
+            self._quotes.append((self.t, self._epoch, True, touch))
 
     def snapshot(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
         """See Sink.snapshot."""
@@ -185,10 +186,16 @@ class Market:
     def trade(self, recv: int, ts: int, trade_id: int, px: str, size: str, side: int, flags: int = 0) -> None:
         """See Sink.trade."""
         try:
-            ticks, lots = self._ticks[px], self._lots[size]
+            ticks = self._ticks[px]
         except KeyError:
-            ticks = self._remember(self._ticks, px, self.instrument.ticks(px))
-            lots = self._remember(self._lots, size, self.instrument.lots(size))
+            ticks = self._remember(px)
+        try:
+            exact = float(size) * self._inverse_lot
+            lots = round(exact)
+            if not -1e-6 < exact - lots < 1e-6 or lots < 0:
+                lots = self.instrument.lots(size)
+        except (ValueError, OverflowError):
+            lots = self.instrument.lots(size)  # says what is wrong with it
         if ts > self.t:
             if ts > self._barrier:
                 self._advance(ts)
@@ -199,11 +206,11 @@ class Market:
         self.messages += 1
         self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id))
 
-    def _remember(self, memory: dict[str, int], text: str, value: int) -> int:
-        if len(memory) > 20_000:
-            memory.clear()
-        memory[text] = value
-        return value
+    def _remember(self, px: str) -> int:
+        if len(self._ticks) > REMEMBERED:
+            self._ticks.clear()
+        self._ticks[px] = ticks = self.instrument.ticks(px)
+        return ticks
 
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
         """See Sink.hole."""
@@ -261,12 +268,11 @@ class Market:
 
     def _quote(self, touch: Touch) -> None:
         """The book has changed: record the touch."""
-        bid, bid_wire, ask, ask_wire = touch
-        crossed = bid >= ask
+        crossed = touch[0] >= touch[2]
         if crossed is not self.crossed:
             self.crossed = crossed
             self.trust.cross(self.t, crossed)
-        self._quotes.append((self.t, self._epoch, self.order_book.loaded and not crossed, bid, bid_wire, ask, ask_wire))
+        self._quotes.append((self.t, self._epoch, self.order_book.loaded and not crossed, touch))
         if self._taps:
             for tap, (bids, asks) in self._sums.columns.items():
                 b, a = self.order_book.top_sums(tap)

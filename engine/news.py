@@ -8,14 +8,15 @@ from itertools import chain
 
 import numpy as np
 
+from engine.book import Touch
 from engine.metrics.batch import NO_QUOTES, Quotes, Trades
 from engine.tape import NOT_COUNTED, Ints
 
 
 #: clock, exchange time, ticks, lots, side, flags, id.
 TradeRow = tuple[int, int, int, int, int, int, int]
-#: clock, epoch, valid, then the touch.
-QuoteRow = tuple[int, int, bool, int, float, int, float]
+#: clock, epoch, valid, touch.
+QuoteRow = tuple[int, int, bool, Touch]
 
 
 class TradeColumns:
@@ -44,7 +45,8 @@ def quote_columns(rows: list[QuoteRow], inverse_lot: float) -> Quotes:
     """Collected touches as columns; wire sizes become lots."""
     if not rows:
         return NO_QUOTES
-    t, epoch, valid, bid, bid_wire, ask, ask_wire = zip(*rows, strict=True)
+    t, epoch, valid, touches = zip(*rows, strict=True)
+    bid, bid_wire, ask, ask_wire = zip(*touches, strict=True)
 
     def lots(wire: tuple[float, ...]) -> Ints:
         return np.rint(np.array(wire) * inverse_lot).astype(np.int64)
