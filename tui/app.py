@@ -80,6 +80,7 @@ class FlowtapeApp(FlowVariables):
         self.attention = Attention()
         self.attention.muted = not self.options.sound
         self._frames: deque[float] = deque(maxlen=64)
+        self._ticks = 0
         self._told: set[str] = set()
         self._signals: list[signal.Signals] = []
         self._unseen = 0
@@ -151,8 +152,10 @@ class FlowtapeApp(FlowVariables):
         """One frame. Nothing that goes wrong in it may end the app."""
         now = self.clock()
         self._frames.append(now)
-        if self.screen is not self.main and len(self._frames) % 5:
-            return  # under a dialog, twice a second will do
+        self._ticks += 1
+        quiet = self.screen is not self.main or self.main.chosen.paused_at is not None
+        if quiet and self._ticks % 5:
+            return  # under a dialog or while paused, twice a second will do
         try:
             self.main.show(now, tuple(self._notices), self.fps)
         except Exception as error:

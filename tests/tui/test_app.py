@@ -518,3 +518,13 @@ async def test_no_market_at_all() -> None:
 def test_the_mouse_stays_off_over_ssh() -> None:
     assert mouse_default({})
     assert not mouse_default({"SSH_CONNECTION": "10.0.0.1 22 10.0.0.2 22"})
+
+
+async def test_the_picture_under_a_dialog_goes_on_slowly() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 100)
+        await pilot.press("question_mark")
+        asked = len(monitor_of(app).requests)
+        await frame(app, pilot, 20)
+        assert len(monitor_of(app).requests) - asked == 4

@@ -177,6 +177,8 @@ class AlertEditor(Dialog[AlertFields]):
             options.add_option(Option(line))
         if not self._found:
             options.add_option(Option(Text("no metric like that", "dim"), disabled=True))
+        elif options.has_focus:
+            options.highlighted = 0  # keys ran ahead of the text: the list was entered before it was filled
 
     def on_key(self, event: Key) -> None:
         """From the metric's text, down enters its list."""

@@ -117,7 +117,7 @@ class MainScreen(Screen[None]):
         if self.chosen.paused_at is None or self.view is None:
             self._frame(overview, force=False)
         else:
-            self._present(self.status, self.view, overview, force=False)
+            self._present(self.status, self.view, overview, force=True)
 
     def show_again(self) -> None:
         """A frame at once, also of slow panels and when paused: the user has just changed what is shown."""
