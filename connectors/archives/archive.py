@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-from connectors.archives import binance_capture, columns, tardis_book, trade_csv
+from connectors.archives import binance_capture, columns, tardis_book
 from connectors.archives.binance_capture import CaptureReader, TickerHook
 from connectors.archives.digits import step
 from connectors.archives.faults import excerpt
@@ -18,7 +18,8 @@ from connectors.archives.merge import interleaved, stretches
 from connectors.archives.opening import EXPECTED, Notify, head
 from connectors.archives.tardis_book import BookReader
 from connectors.archives.times import epoch_of
-from connectors.archives.trade_csv import Layout, TradeReader
+from connectors.archives.trade_csv import TradeReader
+from connectors.archives.trade_layout import Layout, layout_of
 from engine.feed import Chunk, SourceError
 from engine.instrument import Instrument
 from engine.tape import Rows
@@ -206,7 +207,7 @@ def _recognise(path: Path) -> list[_File]:
     if tardis_book.is_book(start):
         identity, first = _tardis_book(path, lines)
         return [_File(path, identity, True, start=first)]
-    layout = trade_csv.layout_of(start)
+    layout = layout_of(start)
     if layout is None and b"\0" in start:
         raise SourceError(f"{path}: is not text; expected {EXPECTED}")
     if layout is None:

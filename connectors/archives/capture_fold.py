@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from connectors.archives.faults import Faults
 from connectors.archives.opening import Notify
 from connectors.archives.rows import BAD, PriceTicks, RowBatch, to_lots
+from connectors.archives.times import DAY
 from connectors.binance.depth_sync import DepthSync, Step
 from connectors.binance.messages import AggTrade, Depth, MarketType, Snapshot, Trade
 from engine.instrument import Instrument, OffGridError
+from engine.market import EARLIEST, LATEST
 from engine.tape import Channel, Flag, Reason, Rows, Trust
 
 #: Receive time in ns, line, message.
@@ -22,7 +24,6 @@ Received = tuple[int, int, Depth | Snapshot | Trade | AggTrade]
 
 # So many trades in a row with old ids and new times: the venue numbers anew.
 _RENUMBERED = 50
-_DAY = 86_400_000_000_000
 
 
 class CaptureFold:
@@ -84,9 +85,9 @@ class CaptureFold:
 
         Receive clocks may be wrong, so a time is also right when it continues the times before it.
         """
-        if not ts or abs(ts - recv) < _DAY:
+        if not ts or abs(ts - recv) < DAY:
             return True
-        return ts < 9_000_000_000_000_000_000 and (not self._clock or abs(ts - self._clock) < _DAY)
+        return EARLIEST <= ts <= LATEST and (not self._clock or abs(ts - self._clock) < DAY)
 
     # ---- the book
 

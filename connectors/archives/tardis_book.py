@@ -19,7 +19,7 @@ from connectors.archives.digits import STRAY, Digits
 from connectors.archives.faults import Faults, excerpt
 from connectors.archives.opening import Notify, blocks_of_lines
 from connectors.archives.rows import CHUNK_ROWS
-from connectors.archives.times import epoch_of, nanoseconds
+from connectors.archives.times import DAY, epoch_of, nanoseconds
 from engine.instrument import Instrument
 from engine.tape import ROW, Channel, Flag, Kind, Reason, Rows, Trust, status_row
 
@@ -254,6 +254,7 @@ class _Parser:
             value, fine = cut.integers(data, start[:, column], end[:, column])
             times.append(nanoseconds(value))
             good &= fine & (value > 0)
+        good &= (times[0] > 0) & (times[1] > 0) & (np.abs(times[0] - times[1]) < DAY)
         snap, fine = _word(table, _SNAP, _BOOLS)
         side, known = _word(table, _SIDE, _SIDES)
         good &= fine & known
@@ -288,7 +289,10 @@ class _Parser:
             px, qty = self._instrument.ticks(row[_PX]), self._instrument.lots(row[_QTY])
             if not px:
                 raise ValueError("price is not above 0")
-            return epoch_of(row[_TS]), epoch_of(row[_RECV]), snap, side, px, qty, 0
+            ts, recv = epoch_of(row[_TS]), epoch_of(row[_RECV])
+            if abs(ts - recv) >= DAY:
+                raise ValueError("timestamp and local_timestamp are days apart")
+            return ts, recv, snap, side, px, qty, 0
         except ValueError as error:
             faults.add(line, f"{error} in {excerpt(text)}")
             return 0, 0, 0, 0, 0, 0, 1

@@ -7,10 +7,9 @@ missing ones become HOLE rows, where the venue counts its trades one by one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -21,101 +20,17 @@ from connectors.archives.digits import Digits
 from connectors.archives.faults import Faults, excerpt
 from connectors.archives.opening import Notify, blocks_of_lines
 from connectors.archives.rows import CHUNK_ROWS
-from connectors.archives.times import epoch_of, nanoseconds
+from connectors.archives.times import DAY, epoch_of, nanoseconds, out_of_place
+from connectors.archives.trade_layout import Layout
 from engine.instrument import Instrument
 from engine.tape import ROW, Channel, Flag, Kind, Rows, Trust, status_row
 
 Ints = NDArray[np.int64]
 
-_NAMES = {
-    "id": ("id", "tradeid", "aggtradeid", "tid", "a"),
-    "price": ("price", "p"),
-    "size": ("qty", "quantity", "amount", "size", "volume", "q"),
-    "time": ("timestamp", "time", "transacttime", "timestampms", "ts", "t"),
-    "recv": ("localtimestamp",),
-    "taker": ("side", "takerside"),
-    "maker": ("isbuyermaker", "buyermaker", "wasthebuyerthemaker", "m"),
-    "exchange": ("exchange",),
-    "symbol": ("symbol",),
-}
 _SIDES = {"buy": 1, "b": 1, "sell": -1, "s": -1, "unknown": 0, "": 0}
 _BUYER_IS_MAKER = {"true": -1, "t": -1, "1": -1, "false": 1, "f": 1, "0": 1}
 _LETTER_SIDES = {b"b": 1, b"s": -1, b"u": 0}
 _LETTER_MAKERS = {b"t": -1, b"1": -1, b"f": 1, b"0": 1}
-_BOOL = re.compile(r"(?i)true|false")
-_NUMBER = re.compile(r"\d+(\.\d+)?")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the columns are. Indexes are -1 for columns that are not there."""
-
-    fields: int
-    id: int
-    time: int
-    price: int
-    size: int
-    side: int
-    maker: bool  # the side column says whether the buyer was the maker, not what the taker did
-    header: bool
-    recv: int = -1
-    exchange: int = -1
-    symbol: int = -1
-    futures: bool | None = None  # a dump of futures, of spot, or not known
-    base_volume: bool = False  # has the column of COIN-M dumps
-
-
-def layout_of(head: bytes) -> Layout | None:
-    """The layout of a trade file from its start; None when it is none."""
-    lines = [line for line in head[:20_000].replace(b"\xef\xbb\xbf", b"").splitlines() if line.strip()]
-    if not lines:
-        return None
-    try:
-        first = cut.fields_of(lines[0])
-    except (ValueError, UnicodeDecodeError):
-        return None
-    return _from_header(first) or next(filter(None, map(_headerless, lines[:5])), None)
-
-
-def _from_header(names: Sequence[str]) -> Layout | None:
-    flat = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
-    at = {key: next((flat.index(name) for name in known if name in flat), -1) for key, known in _NAMES.items()}
-    side = at["taker"] if at["taker"] >= 0 else at["maker"]
-    if min(at["price"], at["size"], at["time"], side) < 0 or "issnapshot" in flat:
-        return None
-    futures = (
-        True
-        if "baseqty" in flat
-        else None
-        if at["exchange"] >= 0 or "isbuyermaker" not in flat
-        else "isbestmatch" not in flat
-    )
-    return Layout(
-        len(names), at["id"], at["time"], at["price"], at["size"], side, at["taker"] < 0, True,
-        at["recv"], at["exchange"], at["symbol"], futures, "baseqty" in flat,
-    )  # fmt: skip
-
-
-def _headerless(line: bytes) -> Layout | None:
-    """Binance's dumps: id,price,qty,quote,time,maker[,best], or aggregated id,price,qty,first,last,time,maker…"""
-    try:
-        row = cut.fields_of(line)
-    except (ValueError, UnicodeDecodeError):
-        return None
-    if len(row) not in (6, 7, 8) or not all(map(_NUMBER.fullmatch, row[:5])):
-        return None
-    if len(row) < 8 and all(map(_BOOL.fullmatch, row[5:])):
-        by_contract = len(row) == 6 and _is_base_volume(row)
-        return Layout(len(row), 0, 4, 1, 2, 5, True, False, futures=len(row) == 6, base_volume=by_contract)
-    if len(row) > 6 and row[5].isdigit() and all(map(_BOOL.fullmatch, row[6:])):
-        return Layout(len(row), 0, 5, 1, 2, 6, True, False, futures=len(row) == 7)
-    return None
-
-
-def _is_base_volume(row: Sequence[str]) -> bool:
-    """COIN-M: the fourth column is contracts * 10 (or 100) USD / price, not price * size."""
-    price, size, volume = (Decimal(row[i]) for i in (1, 2, 3))
-    return size > 0 and volume > 0 and any(abs(volume * price / size - face) < 1 for face in (10, 100))
 
 
 @dataclass
@@ -182,7 +97,8 @@ class TradeReader:
                 last = max(last, int(ids.max()))
             if not survey.first_time and good.any():
                 row = int(np.argmax(good))
-                survey.first_time = epoch_of(table.field(row, layout.time))
+                with suppress(ValueError):  # a damaged time; the next block has others
+                    survey.first_time = epoch_of(table.field(row, layout.time))
         return survey
 
     def _most(self, which: str) -> tuple[int, int]:
@@ -208,7 +124,7 @@ class TradeReader:
         last_seen = (0, 0)  # receive and exchange time of that trade
         repeated = 0
         begun = False
-        for trades in self._in_order(instrument, notice):
+        for trades in _timely(self._in_order(instrument, notice), instrument.market, notice):
             if self._counted:
                 before = np.concatenate(([trades.id[0] - 1 if last is None else last], trades.id[:-1]))
                 fresh = trades.id > before
@@ -293,8 +209,34 @@ def _refill(active: list[tuple[_Trades, Iterator[_Trades]]], source: Iterator[_T
         active.append((trades, source))
 
 
+def _timely(source: Iterator[_Trades], market: str, notice: Notify) -> Iterator[_Trades]:
+    """The trades without those whose time is out of place; two are held back to see the times around them."""
+    window: _Trades | None = None  # four trades at most: two that were handed out, two that wait
+    handed = refused = 0
+    for trades in source:
+        whole = trades if window is None else _concatenated((window, trades))
+        bad = out_of_place(whole.ts)
+        bad[:handed] = False
+        upto = max(handed, len(whole) - 2)
+        refused += int(bad[handed:upto].sum())
+        fit = np.flatnonzero(~bad[:upto])
+        if len(fit) > handed:
+            yield whole.take(fit[handed:])
+        seen = fit[-2:]
+        window = _concatenated((whole.take(seen), whole.take(slice(upto, None))))
+        handed = len(seen)
+    if window is not None and len(window) > handed:
+        yield window.take(slice(handed, None))
+    if refused:
+        notice(market, f"{refused:,} trades were dropped: their times are more than a day away from those around them")
+
+
+def _concatenated(parts: Sequence[_Trades]) -> _Trades:
+    return _Trades(*(np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS))
+
+
 def _merged(parts: Sequence[_Trades]) -> _Trades:
-    whole = _Trades(*(np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS))
+    whole = _concatenated(parts)
     return whole.take(np.argsort(whole.id, kind="stable"))
 
 
@@ -351,6 +293,7 @@ class _Parser:
         if layout.recv >= 0:
             recv, fine = cut.integers(data, start[:, layout.recv], end[:, layout.recv])
             recv, good = nanoseconds(recv), good & fine
+            good &= np.abs(ts - recv) < DAY
         ids = np.full(len(table), -1, np.int64)
         if self._ids:
             ids, fine = cut.integers(data, start[:, layout.id], end[:, layout.id])
@@ -389,6 +332,8 @@ class _Parser:
             raise ValueError("price or size is not above 0")
         ts = epoch_of(row[layout.time])
         recv = epoch_of(row[layout.recv]) if layout.recv >= 0 else ts
+        if abs(ts - recv) >= DAY:
+            raise ValueError("timestamp and local_timestamp are days apart")
         side = self._words.get(row[layout.side].lower())
         if side is None:
             raise ValueError(f"side {row[layout.side][:20]!r} is not known")

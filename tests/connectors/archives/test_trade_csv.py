@@ -283,3 +283,32 @@ def test_the_cut_of_blocks_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("connectors.archives.opening._PIECE", 977)
     assert readings_equal(read(path), whole)
     assert len(whole.holes) == 59
+
+
+def test_a_damaged_time_does_not_carry_the_clock_away(tmp_path: Path) -> None:
+    lines = [f"{T + i},83.29,1,buy,{i}" for i in range(30_000)]
+    for i, text in (
+        (2, "1950507467356"),
+        (9_999, "1350507467356"),
+        (20_000, "1850507467356"),
+        (25_000, "9750507467356"),
+    ):
+        lines[i] = f"{text},83.29,1,buy,{i}"
+    got = read(plain(tmp_path, *lines))
+    assert got.holes == [(2, 1), (9_999, 1), (20_000, 1), (25_000, 1)]
+    assert int(got.rows["ts"].max()) == NS + 29_999 * 1_000_000
+    assert any("3 trades were dropped: their times" in n for n in got.notices)
+    assert [n for n in got.notices if "LTCUSDT_x.csv:25002: skipped: time '9750507467356' is none of a market" in n]
+
+
+def test_sparse_trades_are_not_out_of_place(tmp_path: Path) -> None:
+    lines = [f"{T + i * 5 * 86_400_000},83.29,1,buy,{i}" for i in range(3000)]
+    assert len(read(plain(tmp_path, *lines)).trades()) == 3000
+    assert len(read(plain(tmp_path, *lines[:3])).trades()) == 3
+
+
+@pytest.mark.parametrize("time", ["99999999999999", "99999999999", "1", "0", "18446744073709551615", "1e400"])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, time: str) -> None:
+    got = read(plain(tmp_path, f"{T},83.29,1,buy,1", f"{time},83.29,1,buy,2", f"{T},83.29,1,buy,3"))
+    assert got.holes == [(2, 1)]
+    assert [n for n in got.notices if "LTCUSDT_x.csv:3: skipped" in n]
