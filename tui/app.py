@@ -81,7 +81,6 @@ class FlowtapeApp(FlowVariables):
         self.attention.muted = not self.options.sound
         self._frames: deque[float] = deque(maxlen=64)
         self._ticks = 0
-        self._told: set[str] = set()
         self._signals: list[signal.Signals] = []
         self._unseen = 0
         for source, text in self.options.notices:
@@ -159,11 +158,8 @@ class FlowtapeApp(FlowVariables):
         try:
             self.main.show(now, tuple(self._notices), self.fps)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            if text not in self._told and len(self._told) < _MAX_NOTICES:
-                self._told.add(text)
-                self.log(error)
-                self.report("screen", text)
+            self.log(error)
+            self.report("screen", f"{type(error).__name__}: {error}")
 
     @property
     def fps(self) -> float:
@@ -175,7 +171,9 @@ class FlowtapeApp(FlowVariables):
     # ---- alerts and notices
 
     def report(self, source: str, text: str) -> None:
-        """Say something in the notices."""
+        """Say something in the notices; once, while it is still among them."""
+        if any((notice.source, notice.text) == (source, text) for notice in self._notices):
+            return
         self._notices.appendleft(Notice(self.options.wall(), source, text))
 
     def _alert(self, event: AlertEvent) -> None:

@@ -469,6 +469,8 @@ async def test_a_failing_engine_call_is_reported_once() -> None:
         monitor_of(app).fails = RuntimeError("broken [b]")
         await frame(app, pilot, 5)
         assert problems(app) == ["RuntimeError: broken [b]"]
+        await pilot.press("n", "c", "plus")
+        assert app.is_running
         monitor_of(app).fails = None
         await frame(app, pilot, 5)
         assert app.main.view is not None
@@ -528,3 +530,14 @@ async def test_the_picture_under_a_dialog_goes_on_slowly() -> None:
         asked = len(monitor_of(app).requests)
         await frame(app, pilot, 20)
         assert len(monitor_of(app).requests) - asked == 4
+
+
+async def test_a_resize_while_paused_fills_the_new_size() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(app, pilot, 3)
+        await pilot.press("space")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.main.panels["ladder"].size.height == 37)
+        await until(pilot, lambda: all(line.strip() for line in app.main.panels["ladder"].texts()))
+        assert any(line.strip() for line in app.main.panels["tape"].texts()[1:])

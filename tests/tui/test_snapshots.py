@@ -19,6 +19,7 @@ async def settle(pilot: Pilot[Any]) -> None:
     """Some frames, and no blinking cursor."""
     app = pilot.app
     assert isinstance(app, FlowtapeApp)
+    await pilot.pause()
     for _ in range(3):
         app.monitor.step()  # type: ignore[attr-defined]
         app.clock.now += 0.1  # type: ignore[attr-defined]

@@ -121,7 +121,15 @@ class MainScreen(Screen[None]):
 
     def show_again(self) -> None:
         """A frame at once, also of slow panels and when paused: the user has just changed what is shown."""
-        self._frame(self.monitor.overview(), force=True)
+        try:
+            self._frame(self.monitor.overview(), force=True)
+        except Exception as error:
+            self.log(error)
+            self._report("screen", f"{type(error).__name__}: {error}")
+
+    def on_resize(self) -> None:
+        """Fill the new size at once, also when paused."""
+        self.call_after_refresh(self.show_again)
 
     def _frame(self, overview: EngineView, force: bool) -> None:
         markets = self.monitor.markets()
