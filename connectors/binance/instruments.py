@@ -97,6 +97,11 @@ def market_type(symbol: str) -> MarketType:
     return MarketType.COINM if settle == base else MarketType.USDM
 
 
+#: Spot books hold orders finer than today's LOT_SIZE (47.50196 ETH where the step is 0.0001): they were placed
+#: under an older, smaller step. Two more decimals keep them, and the trades they fill, exact.
+SPOT_LOT_PARTS = 100
+
+
 def read_listing(market: MarketType, body: bytes) -> Listing:
     """The answer of `exchangeInfo`. Entries that make no sense are skipped and counted; SourceError if none is left."""
     try:
@@ -119,11 +124,14 @@ def _listed(market: MarketType, s: _Symbol) -> Listed:
     lot = next((f.step for f in s.filters if f.kind == "LOT_SIZE"), None)
     if not (s.symbol and s.base and s.quote and tick and lot):
         raise ValueError("a name, the tick or the lot is missing")
+    step = Decimal(lot)
+    if market is MarketType.SPOT:
+        step /= SPOT_LOT_PARTS
     instrument = Instrument(
         venue=VENUE,
         symbol=_unified(market, s),
         tick=Decimal(tick).normalize(),
-        lot=Decimal(lot).normalize(),
+        lot=step.normalize(),
         kind=_kind(market, s),
         contract=Decimal(s.contract_size) if market is MarketType.COINM else Decimal(1),
         native=s.symbol,

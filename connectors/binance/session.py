@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.backoff import Backoff
@@ -24,6 +25,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 _NOTICE_AGAIN = 60.0
 _SHORTEST_WAIT = 0.1
 _LONGEST_STEP_NS = 5_000_000_000
+_OFF_GRID_LOSSES = 3
 
 
 class MarketSession:
@@ -45,7 +47,7 @@ class MarketSession:
         clock: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.instrument = instrument
+        self.instrument = self._listed = instrument
         self.channels = tuple(channels)
         self.resubscribe: Callable[[MarketSession, Channel], None] = lambda _session, _channel: None
         self._market, self._engine, self._rest, self._spawn = market, engine, rest, spawn
@@ -62,8 +64,10 @@ class MarketSession:
         self._books = self._trades = 0  # messages so far; plain attributes, for this is done for every message
         self._trades_live = False
         self._pulse = {Channel.BOOK: Pulse(timing.silent_book), Channel.TRADES: Pulse(timing.silent_trades)}
+        self._off_grid_losses = 0  # books lost to off-grid levels since one was last in place for a while
         self._heard = 0  # recv of the newest message
         self._newest = 0  # the tape's clock
+        self._put_at = 0  # time of the newest trade on the tape
         self._told: dict[str, float] = {}
 
     # ---- from the socket
@@ -133,6 +137,7 @@ class MarketSession:
             self._check_silence(channel, now)
         if self._live_since and now - self._live_since > self._timing.settled:
             self._backoff.reset()
+            self._off_grid_losses = 0
 
     def _check_silence(self, channel: Channel, now: float) -> None:
         pulse, said = self._pulse[channel], self._said.get(channel)
@@ -168,6 +173,7 @@ class MarketSession:
         return True
 
     def _off_grid(self, error: OffGridError) -> None:
+        self._off_grid_losses += 1
         self._tell("off grid", f"{error}; the book is fetched anew")
         self._lose(Reason.OFF_GRID)
 
@@ -253,7 +259,14 @@ class MarketSession:
     async def _refresh_instrument(self) -> None:
         """An off-grid price may mean that the venue has changed the tick or the lot."""
         listing = await self._rest.listing(self._market, [self.instrument.native])
-        fresh = listing.find(self.instrument.symbol).instrument
+        listed = listing.find(self.instrument.symbol).instrument
+        fresh = self.instrument if listed == self._listed else listed
+        self._listed = listed
+        if fresh is self.instrument and self._off_grid_losses >= _OFF_GRID_LOSSES:
+            # Orders from before a tick change rest off today's grid, and will as long as they rest.
+            fresh = replace(fresh, tick=fresh.tick / 10)
+            self._off_grid_losses = 0
+            self._tell("finer", f"prices off the tick {self.instrument.tick} keep coming; going on with {fresh.tick}")
         if fresh != self.instrument:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
             self.instrument = fresh
@@ -301,12 +314,14 @@ class MarketSession:
         for item in items:
             if isinstance(item, Hole):
                 recv = self._clock()
-                self._sink.hole(recv, self._newest, item.first, item.count)
+                # At the trade before it: a later time would put the trades that waited into the past.
+                self._sink.hole(recv, self._put_at or self._newest, item.first, item.count)
             else:
                 self._put(*item, flags)
 
     def _put(self, recv: int, t: Trade, flags: int) -> None:
         flags |= t.flags
+        self._put_at = t.ts
         try:
             self._sink.trade(recv, t.ts, t.trade_id, t.price, t.size, t.side, flags)
         except OffGridError as e:

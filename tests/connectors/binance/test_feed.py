@@ -287,6 +287,22 @@ async def test_a_changed_tick_begins_a_new_segment(engine: RecordingEngine) -> N
     assert Reason.INSTRUMENT_CHANGED in after.reasons(Channel.BOOK)
 
 
+async def test_an_order_that_rests_off_the_grid_makes_the_grid_finer(engine: RecordingEngine) -> None:
+    market = spot()
+    async with BinanceEmulator(market) as emulator, running(emulator, "ETH/USDT", engine=engine):
+        before = await live(emulator, engine, market, "ETH/USDT")
+        market.bids["99.001"] = "1.000"  # from before a tick change: in every snapshot from now on
+        event = market.delta()
+        event["b"] = [["99.001", "1.000"]]
+        await emulator.send(market, event)
+        await eventually(lambda: sink_of(engine, "ETH/USDT") is not before, "new sink")
+        after = sink_of(engine, "ETH/USDT")
+        await emulator.step(market)
+        await eventually(lambda: after.live and same_book(after, market), "live")
+    assert str(after.instrument.tick) == "0.001"
+    assert engine.told("going on with 0.001")
+
+
 async def test_an_off_grid_trade_is_a_hole_unless_it_is_no_flow(engine: RecordingEngine) -> None:
     market = usdm()
     async with BinanceEmulator(market) as emulator, running(emulator, "ETH/USDT:USDT", engine=engine):

@@ -22,7 +22,7 @@ def test_spot() -> None:
     (listed,) = read_listing(MarketType.SPOT, body(spot(tick="0.01000000", lot="0.00010000").listing()))
     i = listed.instrument
     assert (i.market, i.native, i.kind, i.base, i.quote) == ("binance:ETH/USDT", "ETHUSDT", "spot", "ETH", "USDT")
-    assert (i.tick, i.lot, i.contract, i.price_digits) == (Decimal("0.01"), Decimal("0.0001"), 1, 2)
+    assert (i.tick, i.lot, i.contract, i.price_digits) == (Decimal("0.01"), Decimal("0.000001"), 1, 2)
     assert listed.trading
 
 
