@@ -35,7 +35,8 @@ class Runtime:
     """Markets, their feeds and their rules. `engine.feed.Engine` for the feeds.
 
     `samplers(instrument)` gives what reads values of a newly opened market on a grid (headless commands);
-    `metrics` are computed for views from the first row on; `chart` keeps what a screen draws. `day_lots(instrument)` is the user's own average daily volume, if any.
+    `metrics` are computed for views from the first row on; `chart` keeps what a screen draws.
+    `day_lots(instrument)` is the user's own average daily volume, if any.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Runtime:
         self.markets: dict[str, Market] = {}
         self._watches: dict[str, Watch] = {}
         self._alerts: deque[AlertEvent] = deque(maxlen=KEPT_ALERTS)
-        self._unseen = 0
+        self._unseen: dict[str, int] = {}  # fired and not acknowledged, by market
+        self._broken: set[str] = set()  # faults that were told
         self._notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
         self._lag = 0.0
         self._rate: deque[tuple[float, int]] = deque(maxlen=41)
@@ -73,7 +75,7 @@ class Runtime:
         """The market of this instrument; a changed tick, lot or contract starts a new one."""
         known = self.markets.get(instrument.market)
         if known is not None:
-            if known.instrument == instrument:
+            if _grid(known.instrument) == _grid(instrument):
                 return known
             known.finish()
             self.notice(instrument.market, "tick, lot or contract size changed: its metrics begin anew")
@@ -89,9 +91,13 @@ class Runtime:
         return market
 
     def restart(self, market: str) -> None:
-        """The market's tape begins anew (a replay was sought backwards)."""
+        """The market's tape begins anew (a replay was sought backwards), and what it told with it."""
         self.markets.pop(market, None)
         self._watches.pop(market, None)
+        self._unseen.pop(market, None)
+        kept = [event for event in self._alerts if event.market != market]
+        self._alerts.clear()
+        self._alerts.extend(kept)
 
     def notice(self, source: str, text: str) -> None:
         """Something the user should read."""
@@ -152,9 +158,20 @@ class Runtime:
             now = time.monotonic()
             late, due = now - due, max(due, now - FLUSH_S)
             self._lag = max(late, 0.8 * self._lag)
-            for market in self.markets.values():
-                market.flush()
+            for name, market in tuple(self.markets.items()):
+                try:
+                    market.flush()
+                except Exception as error:
+                    # A fault in one market's metrics must not stop the others; its own numbers say nothing then.
+                    self._tell_once(name, f"its numbers stopped: {type(error).__name__}: {error}")
             self._rate.append((now, sum(m.messages for m in self.markets.values())))
+
+    def _tell_once(self, source: str, text: str) -> None:
+        key = f"{source}: {text}"
+        if key not in self._broken and len(self._broken) < KEPT_NOTICES:
+            self._broken.add(key)
+            log.exception("%s", key)
+            self.notice(source, text)
 
     # ---- rules
 
@@ -173,6 +190,7 @@ class Runtime:
         name = market.instrument.market
         before = self._watches.pop(name, None)
         if before is not None:
+            market.flush()  # what came so far is still read by the rules as they were
             market.forget(before)
         rules = [rule for rule in self._rules if rule.applies(name)]
         if rules:
@@ -185,9 +203,13 @@ class Runtime:
     def _alert(self, event: AlertEvent) -> None:
         self._alerts.appendleft(event)
         if event.kind == "fired" and event.delivered:
-            self._unseen += 1
+            self._unseen[event.market] = self._unseen.get(event.market, 0) + 1
         for callback in self._on_alert:
-            callback(event)
+            try:
+                callback(event)
+            except Exception as error:
+                # Whoever is told must not stop the fold that tells.
+                self._tell_once("alerts", f"telling of an alert failed: {type(error).__name__}: {error}")
 
     def listen(self, callback: Callable[[AlertEvent], None]) -> None:
         """Call `callback` for each alert that fires or resolves."""
@@ -195,7 +217,7 @@ class Runtime:
 
     def acknowledge(self) -> None:
         """The user has seen the alerts so far."""
-        self._unseen = 0
+        self._unseen.clear()
 
     # ---- pictures
 
@@ -219,6 +241,18 @@ class Runtime:
         if len(self._rate) > 1:
             (t0, n0), (t1, n1) = self._rate[0], self._rate[-1]
             rate = max(0, n1 - n0) / (t1 - t0) if t1 > t0 else 0.0
-        return EngineView(
-            tuple(summaries), tuple(self._alerts), self._unseen, tuple(self._notices), rate, 1e3 * self._lag
-        )
+        unseen = sum(self._unseen.values())
+        return EngineView(tuple(summaries), tuple(self._alerts), unseen, tuple(self._notices), rate, 1e3 * self._lag)
+
+
+def _grid(instrument: Instrument) -> tuple[object, ...]:
+    """What numbers of a market stand on; fees and names may change under way."""
+    return (
+        instrument.tick,
+        instrument.lot,
+        instrument.kind,
+        instrument.contract,
+        instrument.base,
+        instrument.quote,
+        instrument.fixed_tick,
+    )

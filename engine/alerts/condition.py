@@ -1,13 +1,14 @@
 """The condition of an alert: `metric comparison level`, as in `vpin_pct(adv/50,50) >= 0.99`.
 
 A parsed grammar, nothing is evaluated as code. `abs(metric)` compares a size regardless of side.
-Levels take `k`, `M`, `%`, `bps` and `$`: 50k, 1.5M, 70%, 10bps, $100k.
+Levels take `k` and `M`, and where the metric's unit allows it `%`, `bps` and `$`: 50k, 1.5M, 70%, 10bps, $100k.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 
 import numpy as np
@@ -29,8 +30,10 @@ _GRAMMAR = r"""
     LEVEL: /[^\s<>=]+/
     %ignore /\s+/
 """
-_LEVEL = re.compile(r"([+-]?)\$?(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(k|M|%|bps)?")
-_FACTOR = {"k": 1e3, "M": 1e6, "%": 1e-2, "bps": 1.0, None: 1.0}
+_LEVEL = re.compile(r"([+-]?)(\$?)(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(k|M|%|bps)?")
+_EXPONENT = {"k": 3, "M": 6, "%": -2, "bps": 0, None: 0}
+_UNITS_OF = {"%": ("ratio",), "bps": ("bps",), "$": ("quote", "price")}  # sign of a level: what it can be compared with
+_WORDS = re.compile(r"\s(and|or)\s|&&|\|\|", re.IGNORECASE)
 EXAMPLE = "'vpin_pct(adv/50,50) >= 0.99' or 'abs(delta(30s)) > 50'"
 
 
@@ -88,7 +91,10 @@ def parse_condition(text: str) -> Condition:
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        at = min(getattr(error, "pos_in_stream", None) or len(text), len(text))
+        ended = getattr(getattr(error, "token", None), "type", None) == "$END"
+        at = len(text) if ended else getattr(error, "pos_in_stream", None) or 0
+        if _WORDS.search(text):
+            raise ConditionError("one comparison a rule: write two rules instead of joining conditions") from None
         _explain_metric(text)
         raise ConditionError(
             f"can't read {text.strip()[:80]!r} from character {at + 1} on: expected a metric, one of > >= < <= "
@@ -103,7 +109,10 @@ def parse_condition(text: str) -> Condition:
         metric = parse_metric(name)
     except MetricError as error:
         raise ConditionError(str(error)) from None
-    return Condition(text.strip(), metric, str(comparison), parse_level(str(level)), measure.data == "size")
+    value, absolute = parse_level(str(level), metric), measure.data == "size"
+    if absolute and value <= 0:
+        raise ConditionError(f"{str(level)!r}: abs({metric.key}) is never below 0, so its level must be above 0")
+    return Condition(text.strip(), metric, str(comparison), value, absolute)
 
 
 def _explain_metric(text: str) -> None:
@@ -116,10 +125,17 @@ def _explain_metric(text: str) -> None:
             raise ConditionError(str(error)) from None
 
 
-def parse_level(text: str) -> float:
-    """A level with its unit; raises ConditionError."""
-    match = _LEVEL.fullmatch(text.strip())
+def parse_level(text: str, metric: Metric) -> float:
+    """A level with its unit, to compare `metric` with; raises ConditionError."""
+    text = text.strip()
+    match = _LEVEL.fullmatch(text)
     if match is None:
-        raise ConditionError(f"{text.strip()[:40]!r} is not a level: write a number such as 0.99, 70%, 10bps, 50k or $1.5M")
-    value = float(match[2]) * _FACTOR[match[3]]
-    return -value if match[1] == "-" else value
+        raise ConditionError(f"{text[:40]!r} is not a level: write a number such as 0.99, 70%, 10bps, 50k or $1.5M")
+    sign, dollar, digits, unit = match.groups()
+    for written in (dollar, unit):
+        units = _UNITS_OF.get(written or "")
+        if units is not None and metric.spec.unit not in units:
+            raise ConditionError(
+                f"{text!r}: {metric.name} is not in {written} (its unit: {metric.spec.unit}); write a plain number"
+            )
+    return float(Decimal(f"{sign}{digits}").scaleb(_EXPONENT[unit]))

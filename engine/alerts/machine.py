@@ -33,26 +33,35 @@ class RuleMachine:
         self._t0 = 0
         self._pending_value = np.nan  # at the last pending instant
         self._delivered_at: int | None = None
+        self._delivered = False  # whether this episode's fire was
         self._unknown_since: int | None = None
 
-    def read(self, times: Ints, values: Floats, detected: int) -> list[AlertEvent]:
-        """Ascending instants and the metric's values there (NaN unknown); `detected` is the clock now."""
-        if not len(times):
-            return []
+    def read(self, times: Ints, values: Floats, until: int, detected: int) -> list[AlertEvent]:
+        """Ascending instants and the metric's values there (NaN unknown). Every instant before `until` has been
+        read now, so what is due before it is told; `detected` is the clock now. What it tells is stamped before
+        `until` and not before the last one, so the order of events does not depend on the cut either."""
+        events: list[AlertEvent] = []
+        if len(times):
+            self._walk(times, values, detected, events)
+        self._settle(until, detected, events)
+        return events
+
+    def _walk(self, times: Ints, values: Floats, detected: int, events: list[AlertEvent]) -> None:
+        """Instant by instant, skipping those at which nothing can begin."""
         measured = self.rule.condition.measure(values)
         holds = self.rule.condition.holds(measured)
         known = ~np.isnan(measured)
-        events: list[AlertEvent] = []
         i, n = 0, len(times)
         while i < n:
             if self.state in ("warming", "inactive"):
                 i = self._next_true(holds, known, times, i)
                 if i == n:
                     break
-            self._step(int(times[i]), float(measured[i]), bool(holds[i]), bool(known[i]), detected, events)
+            t = int(times[i])
+            self._settle(t, detected, events)
+            self._step(t, float(values[i]), float(measured[i]), bool(holds[i]), bool(known[i]), detected, events)
             i += 1
         self.value = float(values[-1]) if known[-1] else None
-        return events
 
     def _next_true(self, holds: Bools, known: Bools, times: Ints, i: int) -> int:
         """Skip what can't start an episode."""
@@ -64,30 +73,39 @@ class RuleMachine:
                 self._enter("inactive", int(times[i + int(seen[0])]))
         return stop
 
-    def _step(self, t: int, value: float, holds: bool, known: bool, detected: int, events: list[AlertEvent]) -> None:
-        rule = self.rule
+    def _settle(self, until: int, detected: int, events: list[AlertEvent]) -> None:
+        """What became due before `until`: the metric stood since the last instant as it was there."""
         if self.state == "pending":
-            due = self._t0 + rule.hold
-            if t > due:  # it held from t0 to this instant, so it held at t0 + for
+            due = self._t0 + self.rule.hold
+            if due < until:
                 self._fire(due, self._pending_value, detected, events)
-            elif not holds:
-                self._enter("inactive", t)
+        elif self.state == "firing" and self._unknown_since is not None:
+            due = self._unknown_since + STALE_AFTER
+            if due < until:
+                self._resolve(due, None, detected, "no data", events)
+
+    def _step(
+        self, t: int, value: float, measured: float, holds: bool, known: bool, detected: int, events: list[AlertEvent]
+    ) -> None:
+        """The value at one instant; what was due before it is settled."""
+        if self.state == "pending" and not holds:
+            self._enter("inactive", t)
+        elif self.state == "firing":
+            if known:
+                self._unknown_since = None
+                if self.rule.condition.released(measured, self.rule.rearm):
+                    self._resolve(t, value, detected, "resolved", events)
+            elif self._unknown_since is None:
+                self._unknown_since = t
         if self.state in ("inactive", "warming") and holds:
             self._t0 = t
             self._enter("pending", t)
         if self.state == "pending":
             self._pending_value = value
-            if t == self._t0 + rule.hold:
+            if t == self._t0 + self.rule.hold:
                 self._fire(t, value, detected, events)
-        elif self.state == "firing":
-            if known:
-                self._unknown_since = None
-                if rule.condition.released(value, rule.rearm):
-                    self._resolve(t, value, detected, "resolved", events)
-            elif self._unknown_since is None:
-                self._unknown_since = t
-            elif t - self._unknown_since >= STALE_AFTER:
-                self._resolve(self._unknown_since + STALE_AFTER, None, detected, "no data", events)
+        elif self.state == "firing" and self._unknown_since is not None and t == self._unknown_since + STALE_AFTER:
+            self._resolve(t, None, detected, "no data", events)
 
     def _enter(self, state: str, t: int) -> None:
         self.state = state
@@ -98,18 +116,19 @@ class RuleMachine:
         self._unknown_since = None
         self.fires += 1
         last = self._delivered_at
-        delivered = last is None or t - last >= self.rule.cooldown
-        if delivered:
+        self._delivered = last is None or t - last >= self.rule.cooldown
+        if self._delivered:
             self._delivered_at = t
         else:
             self.suppressed += 1
-        events.append(self._event("fired", t, value, detected, delivered, self.rule.message))
+        events.append(self._event("fired", t, value, detected, self.rule.message))
 
     def _resolve(self, t: int, value: float | None, detected: int, why: str, events: list[AlertEvent]) -> None:
         self._enter("inactive", t)
-        events.append(self._event("resolved", t, value, detected, True, why))
+        self._unknown_since = None
+        events.append(self._event("resolved", t, value, detected, why))
 
-    def _event(self, kind: str, t: int, value: float | None, detected: int, delivered: bool, message: str) -> AlertEvent:
+    def _event(self, kind: str, t: int, value: float | None, detected: int, message: str) -> AlertEvent:
         rule = self.rule
         return AlertEvent(
             kind=kind,
@@ -122,7 +141,7 @@ class RuleMachine:
             value=value,
             level=rule.condition.level,
             severity=rule.severity,
-            delivered=delivered,
+            delivered=self._delivered,
             message=message,
         )
 
@@ -140,4 +159,3 @@ class RuleMachine:
             self.suppressed,
             rule.toxicity,
         )
-

@@ -11,6 +11,7 @@ from typing import TypeVar
 from engine.alerts.condition import Condition, ConditionError, parse_condition, parse_level
 
 SEVERITIES = ("info", "warning", "high")
+_LONGEST = 366 * 86_400 * 10**9
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 
 
@@ -52,7 +53,7 @@ def compile_rule(
     if not re.fullmatch(r"[\w .:+-]{1,60}", name):
         raise ConditionError(f"name: {name[:60]!r} must be 1 to 60 letters, digits, spaces or any of _ . : + -")
     condition = _keyed("when", parse_condition, when)
-    release = None if rearm is None else _keyed("rearm", parse_level, rearm)
+    release = None if rearm is None else _keyed("rearm", lambda text: parse_level(text, condition.metric), rearm)
     if release is not None and (release > condition.level if condition.above else release < condition.level):
         side = "at or below" if condition.above else "at or above"
         raise ConditionError(f"rearm: {rearm} must lie {side} the level of {condition.text!r}")
@@ -88,4 +89,7 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise ConditionError(f"{text.strip()[:40]!r} is not a duration: write 500ms, 3s, 30m, 2h or 1d")
     thousandths = int(match[1]) * 1000 + int((match[2] or "").ljust(3, "0"))
-    return thousandths * _UNITS[match[3]] // 1000
+    ns = thousandths * _UNITS[match[3]] // 1000
+    if ns > _LONGEST:
+        raise ConditionError(f"{text.strip()[:40]!r} is longer than a year")
+    return ns
