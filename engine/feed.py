@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from engine.codes import Channel, Reason, Trust
 from engine.instrument import Instrument
-from engine.tape import Channel, Reason, Rows, Trust
+
+if TYPE_CHECKING:
+    from engine.tape import Rows
 
 #: Changed levels of one side: (price exactly as the venue wrote it, absolute size as a number).
 Levels = Sequence[tuple[str, float]]
@@ -40,7 +43,9 @@ class Sink(Protocol):
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
         """`count` trades from `first_id` on never arrived (-1: unknown)."""
 
-    def status(self, recv: int, ts: int, channel: Channel, trust: Trust, reason: Reason = Reason.NONE, percent: int = 0) -> None:
+    def status(
+        self, recv: int, ts: int, channel: Channel, trust: Trust, reason: Reason = Reason.NONE, percent: int = 0
+    ) -> None:
         """The trust of a channel changes. Anything but LIVE or UNVERIFIABLE on BOOK empties the book."""
 
     def clock(self, recv: int, ts: int) -> None:

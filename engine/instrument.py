@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a screen is painted before arrays are needed
+    import numpy as np
+    from numpy.typing import NDArray
 
 ContractKind = Literal["spot", "linear", "inverse"]
 #: Integers beyond this are not exact as doubles.

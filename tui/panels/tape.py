@@ -10,8 +10,8 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypedDict
 
+from engine.codes import Flag
 from engine.instrument import Instrument
-from engine.tape import Flag
 from engine.view import EngineView, MarketView, TradeView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
