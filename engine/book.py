@@ -171,6 +171,14 @@ class BookSide:
 
     # ---- reading
 
+    def wire_at(self, px: int) -> float:
+        """Size at a price in ticks, as the venue quotes it."""
+        slot = (self.edge - px) * self.sign
+        if not 0 <= slot < WINDOW:
+            far = self._far.get(px)
+            return 0.0 if far is None else self.sizes[far]
+        return self.sizes[slot]
+
     def px(self, slot: int) -> int:
         """Price in ticks of a window slot."""
         return self.edge - self.sign * slot
@@ -398,6 +406,11 @@ class TickBook:
         """See BookReader."""
         prices, sizes = (self.bids if side > 0 else self.asks).levels(count, until)
         return prices, np.rint(sizes * self._inverse_lot).astype(np.int64)
+
+    def lots_at(self, side: int, px: int) -> int:
+        """Lots resting at a price (ticks) of a side."""
+        levels = self.bids if side > 0 else self.asks
+        return round(levels.wire_at(px) * self._inverse_lot)
 
     def top_sums(self, count: int) -> tuple[int, int]:
         """Lots on the first `count` non-empty levels of the bids and of the asks."""

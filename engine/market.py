@@ -14,14 +14,24 @@ import numpy as np
 from engine.book import TickBook, Touch
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
-from engine.metrics.batch import NO_TRADES, Batch, Floats, Trades
+from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
 from engine.metrics.calculator import Calculator
 from engine.metrics.names import Metric
 from engine.metrics.profile import Profile
 from engine.metrics.registry import bind
 from engine.metrics.series import Series
 from engine.metrics.spec import Bound, Context
-from engine.news import QuoteRow, TapNews, TradeColumns, TradeRow, quote_columns, trade_columns
+from engine.news import (
+    ChangeRow,
+    LadderNews,
+    QuoteRow,
+    TapNews,
+    TradeColumns,
+    TradeRow,
+    change_columns,
+    quote_columns,
+    trade_columns,
+)
 from engine.sampling import Grid, Sampler
 from engine.sparse_book import SparseBook
 from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
@@ -55,7 +65,9 @@ class Market:
     ) -> None:
         self.instrument = instrument
         self.context = Context(instrument, day_lots)
-        self.order_book: TickBook | SparseBook = TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
+        self.order_book: TickBook | SparseBook = (
+            TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
+        )
         self.trust = TrustLog()
         self.t = 0
         self.recv = 0
@@ -71,7 +83,10 @@ class Market:
         self.calculators: dict[Hashable, Calculator] = {}
         self._bound: dict[str, Bound] = {}
         self._taps: set[int] = set()
-        self._sums = TapNews(())
+        self._ladder_counts: set[int] = set()
+        self._sums, self._ladders = TapNews(()), LadderNews(())
+        self._changes: list[ChangeRow] | None = None  # None: nobody wants them
+        self._watched = False  # some metric wants more of every book message than the touch
         self._quotes: list[QuoteRow] = []
         self._trades: list[TradeRow] = []
         self._day_volumes: list[tuple[int, int]] = []
@@ -102,10 +117,15 @@ class Market:
                 self.calculators[bound.share] = bound.make(self.context)
             if bound.make is not None:
                 self.calculators[bound.share].sample(bound.field, np.empty(0, np.int64))  # keep what its window needs
-            if not self._taps.issuperset(bound.taps):
+            if not (self._taps.issuperset(bound.taps) and self._ladder_counts.issuperset(bound.ladders)):
                 self._fold(final=False)
                 self._taps.update(bound.taps)
-                self._sums = TapNews(sorted(self._taps))
+                self._ladder_counts.update(bound.ladders)
+                self._sums, self._ladders = TapNews(sorted(self._taps)), LadderNews(sorted(self._ladder_counts))
+            if bound.changes and self._changes is None:
+                self._fold(final=False)
+                self._changes = []
+            self._watched = bool(self._taps or self._ladder_counts)
         return bound
 
     def sample_for(self, sampler: Sampler) -> None:
@@ -163,14 +183,19 @@ class Market:
         if not book.loaded:
             return
         try:
+            if self._changes is not None:
+                ticks = self.instrument.ticks
+                self._change(
+                    [(side, ticks(px), size) for side, levels in ((1, bids), (-1, asks)) for px, size in levels]
+                )
             touch = book.update(bids, asks)
         except OffGridError:
             self._lose(Trust.RESYNC, Reason.OFF_GRID)
             raise
-        if self._taps or self.crossed or touch[0] >= touch[2]:
+        if self._watched or self.crossed or touch[0] >= touch[2]:
             self._quote(touch)
         else:
-            self._quotes.append((self.t, self._epoch, True, touch))
+            self._quotes.append((self.t, self._epoch, True, touch, self.messages))
 
     def snapshot(self, recv: int, ts: int, seq: int, bids: Levels, asks: Levels) -> None:
         """See Sink.snapshot."""
@@ -204,7 +229,7 @@ class Market:
         self.recv = recv
         self._lag = recv - ts
         self.messages += 1
-        self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id))
+        self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id, self.messages))
 
     def _remember(self, px: str) -> int:
         if len(self._ticks) > REMEMBERED:
@@ -272,12 +297,26 @@ class Market:
         if crossed is not self.crossed:
             self.crossed = crossed
             self.trust.cross(self.t, crossed)
-        self._quotes.append((self.t, self._epoch, self.order_book.loaded and not crossed, touch))
-        if self._taps:
+        valid = self.order_book.loaded and not crossed
+        self._quotes.append((self.t, self._epoch, valid, touch, self.messages))
+        if self._watched:
             for tap, (bids, asks) in self._sums.columns.items():
                 b, a = self.order_book.top_sums(tap)
                 bids.append(b)
                 asks.append(a)
+            self._ladders.add(self.order_book)
+
+    def _change(self, levels: list[tuple[int, int, float]]) -> None:
+        """A delta is about to be applied: (side, ticks, new wire size) of what it names."""
+        assert self._changes is not None
+        book = self.order_book
+        now: dict[tuple[int, int], int] = {}
+        for side, px, size in levels:
+            before = now.get((side, px))
+            if before is None:
+                before = book.lots_at(side, px)
+            now[side, px] = after = round(size * self._inverse_lot)
+            self._changes.append((self.t, self.messages, self._epoch, side, px, before, after))
 
     def _lose(self, trust: Trust, reason: Reason, percent: int = 0) -> None:
         """The book is no longer to be relied on."""
@@ -308,23 +347,28 @@ class Market:
         ends = np.flatnonzero(flags & Flag.LAST)
         if not self.t:
             self._advance(int(clock[0]))
+        before = self.messages
+        number = before + 1 + np.concatenate(([0], np.cumsum(flags[:-1] & Flag.LAST != 0)))  # of each row's message
         trade = kind == Kind.TRADE
         trades = None
         if trade.any():
-            trades = TradeColumns(*(np.ascontiguousarray(column[trade], np.int64) for column in (
-                clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"]
-            )))
+            trades = TradeColumns(
+                *(
+                    np.ascontiguousarray(column[trade], np.int64)
+                    for column in (clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"], number)
+                )
+            )
         if not trade.all():
-            self._book_rows(rows, clock, ends)
+            self._book_rows(rows, clock, ends, number)
         self._advance(int(clock[-1]))
         self.recv = int(rows["recv"][-1])
-        self.messages += len(ends)
+        self.messages = before + len(ends)
         data = np.flatnonzero((kind == Kind.TRADE) | (kind == Kind.LEVEL))
         if len(data):
             self._lag = int(rows["recv"][data[-1]] - ts[data[-1]])
         self._fold(final=False, trades=trades)
 
-    def _book_rows(self, rows: Rows, clock: Ints, ends: Ints) -> None:
+    def _book_rows(self, rows: Rows, clock: Ints, ends: Ints, number: Ints) -> None:
         """Everything but trades, message by message."""
         starts = np.concatenate(([0], ends[:-1] + 1))
         first = rows["kind"][starts]
@@ -336,21 +380,26 @@ class Market:
         lot = self.instrument.lot.as_integer_ratio()
         sizes = (level_rows["qty"] * lot[0] / lot[1]).tolist()
         book = self.order_book
-        for start, end, what, t in zip(
-            starts[wanted].tolist(), ends[wanted].tolist(), first[wanted].tolist(), clock[ends[wanted]].tolist(), strict=True
-        ):
+        picked = ends[wanted]
+        columns = (starts[wanted], picked, first[wanted], clock[picked], number[picked])
+        for start, end, what, t, seq in zip(*(column.tolist() for column in columns), strict=True):
+            self.messages = seq
             if t > self.t:
                 self._advance(t)
             if what in (Kind.LEVEL, Kind.SNAPSHOT):
                 i, j = position[start], position[end + 1]
                 if what == Kind.LEVEL:
                     if book.loaded:
+                        if self._changes is not None:
+                            self._change(list(zip(sides[i:j], prices[i:j], sizes[i:j], strict=True)))
                         self._quote(book.update_ticks(sides[i:j], prices[i:j], sizes[i:j]))
                 else:
                     self._epoch += 1
                     bids = [k for k in range(i, j) if sides[k] > 0]
                     asks = [k for k in range(i, j) if sides[k] < 0]
-                    book.replace_ticks(*([column[k] for k in side] for side in (bids, asks) for column in (prices, sizes)))
+                    book.replace_ticks(
+                        *([column[k] for k in side] for side in (bids, asks) for column in (prices, sizes))
+                    )
                     self._quote(book.touch())
             else:
                 for k in range(start, end + 1):
@@ -358,15 +407,17 @@ class Market:
 
     def _other_row(self, r: np.void) -> None:
         kind, recv, ts = int(r["kind"]), int(r["recv"]), int(r["ts"])
-        before = self.messages
+        self.messages -= 1  # `_heard` counts it again
         if kind == Kind.STATUS:
             aux = int(r["aux"])
             self.status(recv, ts, Channel(int(r["channel"])), Trust(aux & 0xFF), Reason(aux >> 8), int(r["qty"]))
         elif kind == Kind.HOLE:
             self.hole(recv, ts, int(r["id"]), int(r["qty"]))
         elif kind == Kind.DAY_VOLUME:
+            self._heard(recv, ts)
             self._day_volumes.append((self.t, int(r["qty"])))
-        self.messages = before  # `apply` counts
+        else:
+            self.messages += 1
 
     # ---- the fold
 
@@ -400,12 +451,28 @@ class Market:
                 columns = (trades.ts, trades.px, trades.qty, trades.side, trades.flags, trades.id)
                 self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
         if self.calculators:
-            batch = Batch(flow, quotes, sums, tuple(self._day_volumes), self._folded, self.t)
+            batch = Batch(
+                flow,
+                quotes,
+                sums,
+                tuple(self._day_volumes),
+                self._folded,
+                self.t,
+                self._ladders.take(),
+                self._changed(),
+            )
             for calculator in self.calculators.values():
                 calculator.update(batch)
         self._day_volumes.clear()
         self._folded = self.t
         self._deliver(final)
+
+    def _changed(self) -> Changes | None:
+        if self._changes is None:
+            return None
+        changes = change_columns(self._changes)
+        self._changes.clear()
+        return changes
 
     def _deliver(self, final: bool) -> None:
         if self._next_probe < self.t + final:
@@ -420,7 +487,6 @@ class Market:
             calculator.advance(horizon)
         self.trust.advance(horizon)
         self.horizon = horizon
-
 
 
 class _Reader:

@@ -9,43 +9,47 @@ from itertools import chain
 import numpy as np
 
 from engine.book import Touch
-from engine.metrics.batch import NO_QUOTES, Quotes, Trades
-from engine.tape import NOT_COUNTED, Ints
+from engine.metrics.batch import NO_QUOTES, Changes, Ladder, Quotes, Trades
+from engine.metrics.spec import BookReader
+from engine.tape import NO_ASK, NO_BID, NOT_COUNTED, Ints
 
 
-#: clock, exchange time, ticks, lots, side, flags, id.
-TradeRow = tuple[int, int, int, int, int, int, int]
-#: clock, epoch, valid, touch.
-QuoteRow = tuple[int, int, bool, Touch]
+#: clock, exchange time, ticks, lots, side, flags, id, message number.
+TradeRow = tuple[int, int, int, int, int, int, int, int]
+#: clock, epoch, valid, touch, message number.
+QuoteRow = tuple[int, int, bool, Touch, int]
+#: clock, message number, epoch, side, ticks, lots before, lots after.
+ChangeRow = tuple[int, int, int, int, int, int, int]
 
 
 class TradeColumns:
-    """Trades as int64 columns: clock, exchange time, ticks, lots, side, flags, id."""
+    """Trades as int64 columns: clock, exchange time, ticks, lots, side, flags, id, message number."""
 
-    __slots__ = ("flags", "id", "px", "qty", "side", "t", "ts")
+    __slots__ = ("flags", "id", "px", "qty", "seq", "side", "t", "ts")
 
-    def __init__(self, t: Ints, ts: Ints, px: Ints, qty: Ints, side: Ints, flags: Ints, ids: Ints) -> None:
+    def __init__(self, t: Ints, ts: Ints, px: Ints, qty: Ints, side: Ints, flags: Ints, ids: Ints, seq: Ints) -> None:
         self.t, self.ts, self.px, self.qty, self.side, self.flags, self.id = t, ts, px, qty, side, flags, ids
+        self.seq = seq
 
     def flow(self) -> Trades:
         """Only what counts as order flow."""
         counted = ((self.flags & int(NOT_COUNTED)) == 0) & (self.qty > 0)
         if counted.all():
-            return Trades(self.t, self.px, self.qty, self.side)
-        return Trades(self.t[counted], self.px[counted], self.qty[counted], self.side[counted])
+            return Trades(self.t, self.px, self.qty, self.side, self.seq)
+        return Trades(*(column[counted] for column in (self.t, self.px, self.qty, self.side, self.seq)))
 
 
 def trade_columns(rows: list[TradeRow]) -> TradeColumns:
     """Collected trades as columns."""
-    flat = np.fromiter(chain.from_iterable(rows), np.int64, 7 * len(rows)).reshape(-1, 7)
-    return TradeColumns(*(np.ascontiguousarray(flat[:, i]) for i in range(7)))
+    flat = np.fromiter(chain.from_iterable(rows), np.int64, 8 * len(rows)).reshape(-1, 8)
+    return TradeColumns(*(np.ascontiguousarray(flat[:, i]) for i in range(8)))
 
 
 def quote_columns(rows: list[QuoteRow], inverse_lot: float) -> Quotes:
     """Collected touches as columns; wire sizes become lots."""
     if not rows:
         return NO_QUOTES
-    t, epoch, valid, touches = zip(*rows, strict=True)
+    t, epoch, valid, touches, seq = zip(*rows, strict=True)
     bid, bid_wire, ask, ask_wire = zip(*touches, strict=True)
 
     def lots(wire: tuple[float, ...]) -> Ints:
@@ -59,6 +63,7 @@ def quote_columns(rows: list[QuoteRow], inverse_lot: float) -> Quotes:
         lots(ask_wire),
         np.array(valid, np.bool_),
         np.array(epoch, np.int64),
+        np.array(seq, np.int64),
     )
 
 
@@ -73,3 +78,47 @@ class TapNews:
         sums = {tap: (np.array(bids, np.int64), np.array(asks, np.int64)) for tap, (bids, asks) in self.columns.items()}
         self.columns = {tap: (array("q"), array("q")) for tap in self.columns}
         return sums
+
+
+class LadderNews:
+    """The best levels after every book message, for the level counts some metric wants."""
+
+    def __init__(self, counts: Iterable[int]) -> None:
+        self._rows: dict[int, list[tuple[Ints, Ints, Ints, Ints]]] = {count: [] for count in counts}
+
+    def add(self, book: BookReader) -> None:
+        """The book as it is after a message."""
+        for count, rows in self._rows.items():
+            bid_px, bid_qty = book.levels(1, count)
+            ask_px, ask_qty = book.levels(-1, count)
+            rows.append(
+                (
+                    _padded(bid_px, count, NO_BID),
+                    _padded(bid_qty, count, 0),
+                    _padded(ask_px, count, NO_ASK),
+                    _padded(ask_qty, count, 0),
+                )
+            )
+
+    def take(self) -> dict[int, Ladder]:
+        """Everything collected, by level count; forgets it."""
+        out = {}
+        for count, rows in self._rows.items():
+            empty = [np.empty((0, count), np.int64)] * 4
+            out[count] = Ladder(*([np.array(column) for column in zip(*rows, strict=True)] if rows else empty))
+            rows.clear()
+        return out
+
+
+def _padded(values: Ints, count: int, missing: int) -> Ints:
+    if len(values) == count:
+        return values
+    out = np.full(count, missing, np.int64)
+    out[: len(values)] = values
+    return out
+
+
+def change_columns(rows: list[ChangeRow]) -> Changes:
+    """Collected level changes as columns."""
+    flat = np.fromiter(chain.from_iterable(rows), np.int64, 7 * len(rows)).reshape(-1, 7)
+    return Changes(*(np.ascontiguousarray(flat[:, i]) for i in range(7)))

@@ -131,6 +131,10 @@ class SparseBook:
         sizes = np.array([held[px] for px in prices])
         return np.array(prices, np.int64), np.rint(sizes * self._inverse_lot).astype(np.int64)
 
+    def lots_at(self, side: int, px: int) -> int:
+        """Lots resting at a price (ticks) of a side."""
+        return round((self._bids if side > 0 else self._asks).get(px, 0.0) * self._inverse_lot)
+
     def top_sums(self, count: int) -> tuple[int, int]:
         """Lots on the first `count` levels of the bids and of the asks."""
         return int(self.levels(1, count)[1].sum()), int(self.levels(-1, count)[1].sum())

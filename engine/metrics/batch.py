@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ class Trades:
     px: Ints  # ticks
     qty: Ints  # lots, > 0
     side: Ints  # taker: +1, -1, 0 unknown
+    seq: Ints  # number of its message in the market's tape: joins trades and quotes in arrival order
 
     def __len__(self) -> int:
         return len(self.t)
@@ -38,6 +39,36 @@ class Quotes:
     ask_qty: Ints
     valid: Bools  # False: crossed, locked or not trusted; neither a value nor a reference
     epoch: Ints  # +1 at every snapshot or loss; no difference is taken across epochs
+    seq: Ints  # number of its message in the market's tape, ascending; a status shares its message's number
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The best M non-empty levels of both sides after every book message, best first. Shape (n, M), int64.
+
+    A missing level is NO_BID or NO_ASK with size 0. Only as good as the quote of the same row is valid.
+    """
+
+    bid_px: Ints
+    bid_qty: Ints
+    ask_px: Ints
+    ask_qty: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Every level that a delta named while the book was loaded (not snapshots), in order. Shape (k,), int64."""
+
+    t: Ints  # clock, ns
+    seq: Ints  # message number
+    epoch: Ints
+    side: Ints  # +1 bid, -1 ask
+    px: Ints  # ticks
+    before: Ints  # lots there before the message; a level named twice: before its own change
+    after: Ints  # lots there now
 
     def __len__(self) -> int:
         return len(self.t)
@@ -54,10 +85,24 @@ class Batch:
     day_volumes: tuple[tuple[int, int], ...]  # (clock, lots) of the venue's 24 h volume
     start: int  # clock before the batch
     end: int  # clock after it
+    ladders: Mapping[int, Ladder] = field(default_factory=dict)  # per level count that a metric's `ladders` names
+    changes: Changes | None = None  # None: no metric asked for `changes`
 
 
 _NONE = np.empty(0, np.int64)
-NO_TRADES = Trades(_NONE, _NONE, _NONE, _NONE)
-NO_QUOTES = Quotes(_NONE, _NONE, _NONE, _NONE, _NONE, np.empty(0, np.bool_), _NONE)
+NO_TRADES = Trades(_NONE, _NONE, _NONE, _NONE, _NONE)
+NO_QUOTES = Quotes(_NONE, _NONE, _NONE, _NONE, _NONE, np.empty(0, np.bool_), _NONE, _NONE)
 
-__all__ = ["NO_ASK", "NO_BID", "NO_QUOTES", "NO_TRADES", "Batch", "Bools", "Floats", "Quotes", "Trades"]
+__all__ = [
+    "NO_ASK",
+    "NO_BID",
+    "NO_QUOTES",
+    "NO_TRADES",
+    "Batch",
+    "Bools",
+    "Changes",
+    "Floats",
+    "Ladder",
+    "Quotes",
+    "Trades",
+]

@@ -84,7 +84,7 @@ class Buckets:
         if float(np.sum(qty, dtype=np.float64)) * 2 + self._size >= _SAFE and len(trades) > 1:
             half = len(trades) // 2
             for part in (slice(None, half), slice(half, None)):
-                yield from self.pour(Trades(trades.t[part], trades.px[part], trades.qty[part], trades.side[part]), size)
+                yield from self.pour(Trades(trades.t[part], trades.px[part], trades.qty[part], trades.side[part], trades.seq[part]), size)
             return
         yield self._pour(trades.t, qty, trades.side + 1, size)
 
@@ -207,7 +207,8 @@ class DailyVolumeSize:
             self._day_lots += _total(qty)
             self._fills += len(qty)
             self._recent = np.concatenate([self._recent, qty[-_SIZES_KEPT:]])[-_SIZES_KEPT:]
-            yield Trades(trades.t[start:stop], trades.px[start:stop], qty, trades.side[start:stop]), self._size()
+            cut = slice(start, stop)
+            yield Trades(trades.t[cut], trades.px[cut], qty, trades.side[cut], trades.seq[cut]), self._size()
 
     def _revise(self, t: int, day: int) -> None:
         """What is known before a trade at `t` changes the averages."""

@@ -72,6 +72,8 @@ class Bound:
     field: str = ""
     probe: Callable[[BookReader, Context], float | None] | None = None
     taps: tuple[int, ...] = ()  # level counts whose sums `Batch.sums` must carry
+    ladders: tuple[int, ...] = ()  # level counts whose levels `Batch.ladders` must carry (costs ~20 µs a message)
+    changes: bool = False  # whether `Batch.changes` must be there (costs ~0.3 µs a level)
     needs_book: bool = False
     needs_trades: bool = False
 

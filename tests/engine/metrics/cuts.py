@@ -43,15 +43,19 @@ class DayVolume:
 Event = Fill | Touch | DayVolume
 
 
-def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = ()) -> Batch:
+def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = (), first: int = 0) -> Batch:
+    """`first` is the number of events before these: message numbers go on from there."""
     fills = [e for e in events if isinstance(e, Fill)]
     touches = [e for e in events if isinstance(e, Touch)]
+
+    def numbers(kind: type) -> np.ndarray:
+        return ints([first + i + 1 for i, e in enumerate(events) if isinstance(e, kind)])
 
     def ints(values: Sequence[int]) -> np.ndarray:
         return np.array(values, np.int64)
 
     return Batch(
-        trades=Trades(*(ints([getattr(e, n) for e in fills]) for n in ("t", "px", "qty", "side"))),
+        trades=Trades(*(ints([getattr(e, n) for e in fills]) for n in ("t", "px", "qty", "side")), numbers(Fill)),
         quotes=Quotes(
             ints([e.t for e in touches]),
             ints([e.bid for e in touches]),
@@ -60,6 +64,7 @@ def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = ()) -> B
             ints([e.ask_qty for e in touches]),
             np.array([e.valid for e in touches], np.bool_),
             ints([e.epoch for e in touches]),
+            numbers(Touch),
         ),
         sums={k: (ints([e.sums[k][0] for e in touches]), ints([e.sums[k][1] for e in touches])) for k in taps},
         day_volumes=tuple((e.t, e.lots) for e in events if isinstance(e, DayVolume)),
@@ -93,7 +98,7 @@ def fold(
     values: dict[str, list[Floats]] = {name: [np.empty(0)] for name in fields}
     begin = 0
     for end in [*cuts, len(events)]:
-        batch = batch_of(events[begin:end], clock, taps)
+        batch = batch_of(events[begin:end], clock, taps, begin)
         calculator.update(batch)
         clock, begin = batch.end, end
         due = int(np.searchsorted(times, clock, "left")) if end < len(events) else len(times)
