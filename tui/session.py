@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from connectors.replay import Playback
 from engine.alerts.condition import ConditionError, parse_condition
+from engine.alerts.presets import reserved
 from engine.alerts.rule import Rule, compile_rule
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.registry import SPECS, listing
@@ -61,6 +62,8 @@ class Session:
     def add_rule(self, rule: AlertFields) -> None:
         """See Monitor."""
         compiled = rule_of(rule)
+        if (taken := reserved(compiled.name)) is not None:
+            raise ConditionError(f"name: {taken}")
         if any(other.name == compiled.name for other in self._runtime.rules):
             raise ConditionError(f"name: there is already a rule {compiled.name!r}")
         self._runtime.set_rules((*self._runtime.rules, compiled))

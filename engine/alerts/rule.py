@@ -9,10 +9,9 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from engine.alerts.condition import Condition, ConditionError, parse_condition, parse_level
+from engine.duration import parse_duration
 
 SEVERITIES = ("info", "warning", "high")
-_LONGEST = 366 * 86_400 * 10**9
-_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,3 @@ def _keyed(key: str, read: Callable[[str], _Value], text: str) -> _Value:
         return read(text)
     except ValueError as error:
         raise ConditionError(f"{key}: {error}") from None
-
-
-def parse_duration(text: str) -> int:
-    """A duration such as 500ms, 3s, 30m or 0s in ns; raises ConditionError."""
-    if text.strip() == "0":
-        return 0
-    match = re.fullmatch(r"(\d{1,9})(?:\.(\d{1,3}))?\s*(ms|s|m|h|d)", text.strip())
-    if match is None:
-        raise ConditionError(f"{text.strip()[:40]!r} is not a duration: write 500ms, 3s, 30m, 2h or 1d")
-    thousandths = int(match[1]) * 1000 + int((match[2] or "").ljust(3, "0"))
-    ns = thousandths * _UNITS[match[3]] // 1000
-    if ns > _LONGEST:
-        raise ConditionError(f"{text.strip()[:40]!r} is longer than a year")
-    return ns

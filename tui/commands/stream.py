@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.alerts.rule import parse_duration
+from engine.duration import parse_duration
 from engine.instrument import Instrument
 from engine.metrics.names import Metric, MetricError, parse_metrics
 from engine.metrics.registry import listing

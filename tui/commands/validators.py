@@ -40,6 +40,23 @@ def _panel(name: str) -> str | None:
     return None if name in BESIDE else unknown_name(name, BESIDE, "panel")
 
 
+def _window(text: str) -> str | None:
+    from engine.metrics.names import MetricError, parse_metric
+
+    try:
+        parse_metric(f"delta({text})")
+    except MetricError as error:
+        return str(error)
+    return None
+
+
+def _preset(name: str) -> str | None:
+    from engine.alerts.presets import PRESETS
+    from tui.config.problems import unknown_name
+
+    return None if name in PRESETS else unknown_name(name, PRESETS, "preset")
+
+
 def _keys(mapping: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     from tui.actions import check_keys
 
@@ -54,8 +71,11 @@ def _channel(name: str) -> str | None:
 
 def _alert(alert: Alert) -> Iterable[tuple[str, str]]:
     from engine.alerts.condition import ConditionError
+    from engine.alerts.presets import reserved
     from engine.alerts.rule import compile_rule
 
+    if (taken := reserved(alert.name)) is not None:
+        return [("name", taken)]
     try:
         compile_rule(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity)
     except ConditionError as error:
@@ -69,6 +89,8 @@ VALIDATORS: Validators = {
     "market": _market,
     "theme": _theme,
     "panel": _panel,
+    "window": _window,
+    "preset": _preset,
     "keys": _keys,
     "venue": _venue,
     "channel": _channel,

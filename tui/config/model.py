@@ -23,6 +23,9 @@ Window = Annotated[
         description='a length of time above zero, such as "500ms", "60s" or "4h"',
     ),
 ]
+Column = Annotated[
+    str, Meta(pattern=r"^[1-9]\d{0,4}(?:s|m|h)$", description='a length of time in whole seconds such as "1s" or "5m"')
+]
 Name = Annotated[
     str, Meta(pattern=r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,63})$", description="a name of 1 to 64 characters")
 ]
@@ -41,11 +44,11 @@ Severity = Literal["info", "warning", "high"]
 
 
 class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far back the panels look."""
+    """How far back the panels look when they open."""
 
-    flow: Window = "60s"  # delta, trade imbalance, speed of the tape
+    flow: Window = "60s"  # delta, trade imbalance, pace
     ofi: Window = "10s"  # order-flow imbalance
-    chart: Window = "1s"  # what one column of a chart stands for
+    chart: Column = "1s"  # what one column of a chart stands for
 
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +61,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Tape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The list of trades."""
 
-    minimum: Annotated[float, Meta(ge=0, le=1e15, description="a size of 0 or more, in the base currency")] = 0.0
+    minimum: Annotated[float, Meta(ge=0, le=1e15, description="an amount of 0 or more, in the quote currency")] = 0.0
 
 
 class Simulator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,5 +119,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
     venues: dict[str, Venue] = field(default_factory=dict)
     simulator: Simulator = Simulator()
+    presets: tuple[Text, ...] = ("toxic-flow", "one-sided-flow")  # ready rules
     alerts: tuple[Alert, ...] = ()
     sinks: Sinks = Sinks()

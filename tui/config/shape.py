@@ -23,6 +23,9 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("markets", "*"): "market",
     ("theme",): "theme",
     ("layout", "beside"): "panel",
+    ("windows", "flow"): "window",
+    ("windows", "ofi"): "window",
+    ("presets", "*"): "preset",
     ("venues", "*", "channels", "*"): "channel",
     ("simulator", "markets", "*"): "symbol",
 }

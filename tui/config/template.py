@@ -24,12 +24,16 @@ TEMPLATE = """\
 # Pictures a second. Over a slow link fewer are calmer.
 #fps = 10.0
 
+# Ready alert rules: "toxic-flow", "one-sided-flow", "lopsided-book", "expensive-book", "stretched-price".
+# An empty list switches them off. Rules of your own ([[alerts]], below) come in addition.
+#presets = ["toxic-flow", "one-sided-flow"]
+
 [windows]
-# How far back delta, trade imbalance and the speed of the tape look.
+# How far back delta, trade imbalance and pace look when flowtape opens.
 #flow = "60s"
 # The same for order-flow imbalance.
 #ofi = "10s"
-# What one column of a chart stands for.
+# What one column of a chart stands for when flowtape opens, in whole seconds.
 #chart = "1s"
 
 [layout]
@@ -39,7 +43,7 @@ TEMPLATE = """\
 #glyphs = "auto"
 
 [tape]
-# Trades smaller than this are not listed, in the base currency. They count in every metric all the same.
+# Trades worth less than this are not listed, in the quote currency. They count in every metric all the same.
 #minimum = 0.0
 
 [keys]

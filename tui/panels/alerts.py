@@ -29,12 +29,13 @@ def firing_row(rule: RuleView, now: int, width: int) -> Runs:
 def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Runs:
     """An event: time, what became of it, rule, value (and level), severity; the market when it is another one."""
     fired = event.kind == "fired" and event.delivered
-    mark = glyphs.up if fired else glyphs.dot if not event.delivered else glyphs.down
-    kind = fmt.left(fmt.foreign(event.kind, 10) if event.delivered else "suppressed", 10)
+    held = event.kind == "fired" and not event.delivered
+    mark = glyphs.up if fired else glyphs.dot if held else glyphs.down
+    kind = fmt.left("suppressed" if held else fmt.foreign(event.kind, 10), 10)
     text = f" {fmt.left(fmt.foreign(event.rule, NAME), NAME)} {number(event.value)} / {number(event.level)}"
     if width < NARROW:
         # Not all has room: the words shrink, the rule keeps what is left, and the level is in the list of rules.
-        kind = "fired" if fired else "ended" if event.delivered else "held"
+        kind = "fired" if fired else "held" if held else "ended"
         value = number(event.value)
         room = max(4, width - 20 - len(value))
         text = f" {fmt.left(fmt.foreign(event.rule, NAME), room)} {value}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Literal, NamedTuple
 
+from engine.duration import parse_duration
 from engine.instrument import Instrument
 from engine.view import EngineView, MarketView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
 
 WINDOWS = ("10s", "60s", "5m", "1h")
+DEFAULT = WINDOWS[1]
 Shape = Literal["price", "amount", "signed", "ratio", "z", "rate", "count"]
 CELL = 25  # cells of one number with label and unit
 LABEL, VALUE, UNIT = 10, 10, 5
@@ -47,8 +49,14 @@ def numbers(window: str) -> tuple[Number, ...]:
     )
 
 
-#: Metrics of every window, so that a longer one is not empty when it is chosen.
-ALL_METRICS = tuple(dict.fromkeys(number.metric for window in WINDOWS for number in numbers(window)))
+def windows(own: str) -> tuple[str, ...]:
+    """WINDOWS and the user's own one, by length; of two texts that mean the same the user's."""
+    return tuple(text for _, text in sorted(({parse_duration(w): w for w in (*WINDOWS, own)}).items()))
+
+
+def metrics(own: str = DEFAULT) -> tuple[str, ...]:
+    """Metrics of every window, so that a longer one is not empty when it is chosen."""
+    return tuple(dict.fromkeys(number.metric for window in windows(own) for number in numbers(window)))
 
 
 def value_text(number: Number, value: float | None, instrument: Instrument) -> str:
@@ -106,8 +114,9 @@ class Flow(RowPanel):
     CHANNEL = "trades"
     HZ = 5.0
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, window: str = WINDOWS[1]) -> None:
+    def __init__(self, *, id: str | None = None, classes: str | None = None, window: str = DEFAULT) -> None:
         super().__init__(id=id, classes=classes)
+        self._windows = windows(window)
         self.window = window
 
     @property
@@ -116,9 +125,9 @@ class Flow(RowPanel):
         return tuple(number.metric for number in numbers(self.window))
 
     def shift_window(self, by: int) -> None:
-        """A shorter (negative) or longer window, out of WINDOWS."""
-        at = WINDOWS.index(self.window) if self.window in WINDOWS else 1
-        self.window = WINDOWS[max(0, min(len(WINDOWS) - 1, at + by))]
+        """A shorter (negative) or longer window, out of WINDOWS and the user's own."""
+        at = self._windows.index(self.window) + by
+        self.window = self._windows[max(0, min(len(self._windows) - 1, at))]
         self.update_rows()
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:

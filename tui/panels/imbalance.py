@@ -28,7 +28,9 @@ class Gauge(NamedTuple):
     rank: int = 0  # where rows are few, the highest ranks go first
 
 
-GAUGES = (
+FLOW, OFI = "60s", "10s"  # how far back trades and order flow look by default
+
+_BOOK = (
     Gauge("imbalance(1)", "best", "book", rank=1),
     Gauge("imbalance(5)", "5 levels", "book"),
     Gauge("imbalance(10)", "10 levels", "book", rank=4),
@@ -36,11 +38,22 @@ GAUGES = (
     Gauge("imbalance(5bps)", "5 bps", "book", rank=3),
     Gauge("imbalance(10bps)", "10 bps", "book", rank=1),
     Gauge("imbalance(25bps)", "25 bps", "book", rank=5),
-    Gauge("ti(10s)", "trade 10s", "trades"),
-    Gauge("ti(60s)", "trade 60s", "trades", rank=1),
-    Gauge("ofi(1s)", "OFI 1s", "book", queues=True, rank=2),
-    Gauge("ofi(10s)", "OFI 10s", "book", queues=True),
 )
+
+
+def gauges(flow: str = FLOW, ofi: str = OFI) -> tuple[Gauge, ...]:
+    """All bars, those of trades and order flow over a short window and over the user's own."""
+    every = (
+        *_BOOK,
+        Gauge("ti(10s)", "trade 10s", "trades"),
+        Gauge(f"ti({flow})", f"trade {flow}", "trades", rank=1),
+        Gauge("ofi(1s)", "OFI 1s", "book", queues=True, rank=2),
+        Gauge(f"ofi({ofi})", f"OFI {ofi}", "book", queues=True),
+    )
+    return tuple({gauge.metric: gauge for gauge in every}.values())
+
+
+GAUGES = gauges()
 METRICS = tuple(gauge.metric for gauge in GAUGES)
 
 
@@ -54,10 +67,10 @@ class BarRow(NamedTuple):
     stale: bool
 
 
-def chosen(height: int) -> list[Gauge]:
+def chosen(height: int, every: Sequence[Gauge] = GAUGES) -> list[Gauge]:
     """The gauges for so many rows, in their order."""
-    least = sorted(range(len(GAUGES)), key=lambda index: (GAUGES[index].rank, index))[: max(0, height)]
-    return [GAUGES[index] for index in sorted(least)]
+    least = sorted(range(len(every)), key=lambda index: (every[index].rank, index))[: max(0, height)]
+    return [every[index] for index in sorted(least)]
 
 
 def arm(width: int) -> int:
@@ -65,10 +78,10 @@ def arm(width: int) -> int:
     return max(0, (width - LABEL - VALUE - 3) // 2)
 
 
-def imbalance_rows(view: MarketView, width: int, height: int) -> list[BarRow]:
+def imbalance_rows(view: MarketView, width: int, height: int, every: Sequence[Gauge] = GAUGES) -> list[BarRow]:
     """Keys of the gauges that fit."""
     rows = []
-    for gauge in chosen(height):
+    for gauge in chosen(height, every):
         value = view.metrics.get(gauge.metric)
         part = 0.0
         if value is not None and fmt.known(value):
@@ -117,7 +130,15 @@ class Imbalance(RowPanel):
     """Bars of book, trade and order-flow imbalance."""
 
     TITLE = "IMBALANCE"
-    METRICS = METRICS
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, flow: str = FLOW, ofi: str = OFI) -> None:
+        super().__init__(id=id, classes=classes)
+        self._gauges = gauges(flow, ofi)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Keys of all gauges."""
+        return tuple(gauge.metric for gauge in self._gauges)
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """Which channel is not to be trusted: its rows are dim."""
@@ -126,15 +147,15 @@ class Imbalance(RowPanel):
 
     def missing(self, view: MarketView, overview: EngineView) -> str | None:
         """Whether any of the values is known."""
-        if any(fmt.known(view.metrics.get(key)) for key in METRICS):
+        if any(fmt.known(view.metrics.get(key)) for key in self.metrics):
             return None
         reason = fmt.foreign(view.book.reason)
         return "no data yet: waiting for the book and the first trades" + (f" ({reason})" if reason else "")
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
         """A row of directions where there is room, then the gauges."""
-        head: list[Hashable] = [fit(scale_row(width, self._glyphs), width)] if height > len(GAUGES) else []
-        return head + list(imbalance_rows(view, width, height - len(head)))
+        head: list[Hashable] = [fit(scale_row(width, self._glyphs), width)] if height > len(self._gauges) else []
+        return head + list(imbalance_rows(view, width, height - len(head), self._gauges))
 
     def paint(self, key: Hashable, width: int) -> Runs:
         """A gauge, or runs."""

@@ -23,7 +23,7 @@ MOST_PRINTS = 400
 #: Below so many prints a percentile says nothing.
 ENOUGH = 20
 #: Smallest prints to show, in quote currency.
-MINIMA = (0, 1_000, 10_000, 100_000, 1_000_000)
+MINIMA = (0.0, 1e3, 1e4, 1e5, 1e6)
 SIZE = 7
 
 
@@ -74,7 +74,7 @@ def mark_large(prints: Sequence[Print], threshold: int | None) -> list[Print]:
     return [each._replace(large=True) if each.qty >= threshold else each for each in prints]
 
 
-def minimum_lots(quote: int, view: MarketView) -> int | None:
+def minimum_lots(quote: float, view: MarketView) -> int | None:
     """The least lots worth `quote` units of the quote currency at the last price; None while that is unknown."""
     instrument = view.instrument
     lot = instrument.amount(1)
@@ -122,11 +122,11 @@ class Tape(RowPanel):
     CHANNEL = "trades"
     HZ = 5.0
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, classes: str | None = None, minimum: float = 0.0) -> None:
         super().__init__(id=id, classes=classes)
-        self.minimum = 0  # of a print, in quote currency
+        self.minimum = minimum  # of a print, in quote currency
         # The limit in lots stays while the price is unknown: it is, when the filter hides every print.
-        self._filtered: tuple[str, int] = ("", 0)
+        self._filtered: tuple[str, float] = ("", 0.0)
         self._lots = 0
         self.large_lots: int | None = None  # None: the 99th percentile of what is shown
         self._instrument: Instrument | None = None
@@ -144,14 +144,13 @@ class Tape(RowPanel):
         return {"tape_rows": rows, "tape_min": self._lots}
 
     def cycle_minimum(self) -> None:
-        """The next of MINIMA, round and round."""
-        at = MINIMA.index(self.minimum) if self.minimum in MINIMA else -1
-        self.minimum = MINIMA[(at + 1) % len(MINIMA)]
+        """The next higher of MINIMA, round and round."""
+        self.minimum = next((minimum for minimum in MINIMA if minimum > self.minimum), MINIMA[0])
         self.update_rows()
 
     def _minimum_text(self) -> str:
         unit = fmt.foreign(self.view.instrument.quote, 8) if self.view is not None else ""
-        return f"{fmt.size(float(self.minimum), 5).strip()} {unit}".rstrip()
+        return f"{fmt.size(self.minimum, 5).strip()} {unit}".rstrip()
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """The filter, and what is known to be missing."""

@@ -37,7 +37,7 @@ def test_everything_that_may_be_said(file: Path) -> None:
         markets = ["binance:ETH/USDT:USDT"]
         theme = "classic"
         fps = 5
-        windows = { flow = "2m", chart = "500ms" }
+        windows = { flow = "2m", chart = "5s" }
         keys.pause = "space,p"
         tape.minimum = 1.5
         sinks.bell = false
@@ -65,7 +65,7 @@ def test_everything_that_may_be_said(file: Path) -> None:
     assert loaded.problems == ()
     config = loaded.config
     assert (config.markets, config.theme, config.fps) == (("binance:ETH/USDT:USDT",), "classic", 5.0)
-    assert (config.windows.flow, config.windows.ofi, config.windows.chart) == ("2m", "10s", "500ms")
+    assert (config.windows.flow, config.windows.ofi, config.windows.chart) == ("2m", "10s", "5s")
     assert (config.keys, config.tape.minimum, config.sinks.bell) == ({"pause": "space,p"}, 1.5, False)
     assert (config.layout.beside, config.layout.glyphs) == ("tape", "ascii")
     assert config.venues["binance"] == Venue(

@@ -13,7 +13,7 @@ from engine.view import ChannelView, MarketView, RuleView, ViewRequest
 from tests.tui.panels.harness import lines, painted
 from tests.tui.views import ETH_COIN, NS, FakeMarket, make_overview, make_view
 from tui.panels import glyphs
-from tui.panels.flow import WINDOWS, Flow
+from tui.panels.flow import WINDOWS, Flow, windows
 from tui.panels.imbalance import GAUGES, METRICS, Imbalance, arm, chosen, imbalance_rows, paint_bar
 from tui.panels.toxicity import PRESETS, Toxicity, gauge, reading
 
@@ -145,3 +145,22 @@ def test_every_number_a_panel_asks_for_is_a_metric() -> None:
         keys |= set(Flow(window=window).metrics)
     for key in keys:
         assert parse_metric(key).key == key
+
+
+def test_the_users_windows_take_their_places() -> None:
+    panel = Flow(window="2m")
+    assert (panel.window, "delta(2m)" in panel.metrics) == ("2m", True)
+    panel.shift_window(1)
+    assert panel.window == "5m"
+    panel.shift_window(-2)
+    assert panel.window == "60s"
+    assert windows("1m") == ("10s", "1m", "5m", "1h")
+    bars = Imbalance(flow="2m", ofi="3s")
+    assert {"ti(10s)", "ti(2m)", "ofi(1s)", "ofi(3s)"} <= set(bars.metrics)
+    assert not {"ti(60s)", "ofi(10s)"} & set(bars.metrics)
+    assert len(Imbalance(flow="10s", ofi="1s").metrics) == len(METRICS) - 2
+    view = make_view(metrics={"ti(2m)": 0.25, "ofi(3s)": -2.0})
+    whole = "\n".join(lines(bars, view, make_overview(view), 60, 13))
+    assert "trade 2m" in whole
+    assert "OFI 3s" in whole
+    assert "+0.25" in whole
