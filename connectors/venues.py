@@ -30,22 +30,25 @@ class VenueSettings:
 
 
 @dataclass(frozen=True)
-class _Venue:
+class Venue:
+    """How to open markets of a venue, and how to list them."""
+
     open: Callable[[Sequence[str], VenueSettings], Feed]
     markets: Callable[[VenueSettings], Awaitable[list[Instrument]]]
 
 
 def open_feed(venue: str, symbols: Sequence[str], settings: VenueSettings | None = None) -> Feed:
     """The feed of some markets of a venue. SourceError for an unknown venue or impossible symbols or settings."""
-    return _venue(venue).open(symbols, settings if settings is not None else VenueSettings())
+    return known_venue(venue).open(symbols, settings if settings is not None else VenueSettings())
 
 
 async def list_markets(venue: str, settings: VenueSettings | None = None) -> list[Instrument]:
     """The markets of a venue that trade now. SourceError for an unknown venue, or when it cannot be asked."""
-    return await _venue(venue).markets(settings if settings is not None else VenueSettings())
+    return await known_venue(venue).markets(settings if settings is not None else VenueSettings())
 
 
-def _venue(name: str) -> _Venue:
+def known_venue(name: str) -> Venue:
+    """How a venue is opened; nothing of it is loaded yet. SourceError, with the nearest name, for an unknown one."""
     try:
         return VENUES[name]
     except KeyError:
@@ -84,9 +87,9 @@ async def _simulated_markets(_settings: VenueSettings) -> list[Instrument]:
 
 
 #: In the order they are listed.
-VENUES: Mapping[str, _Venue] = MappingProxyType(
+VENUES: Mapping[str, Venue] = MappingProxyType(
     {
-        "binance": _Venue(_open_binance, _binance_markets),
-        "sim": _Venue(_open_simulator, _simulated_markets),
+        "binance": Venue(_open_binance, _binance_markets),
+        "sim": Venue(_open_simulator, _simulated_markets),
     }
 )

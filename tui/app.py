@@ -24,11 +24,7 @@ from tui.actions import APP, bindings, check_keys, usable_keys
 from tui.attention import Attention
 from tui.monitor import AlertFields, Monitor
 from tui.palette import ActionCommands
-from tui.screens.alert_editor import AlertEditor
-from tui.screens.help import HelpScreen
-from tui.screens.main import MainScreen
-from tui.screens.market_search import MarketSearch
-from tui.screens.notices import NoticesScreen
+from tui.screens.main import Look, MainScreen
 from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
 from tui.untrusted import escape_text
 
@@ -46,6 +42,7 @@ class AppOptions:
     sound: bool = True
     save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
     notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
+    look: Look | None = None  # what the panels begin with
     clock: Callable[[], float] = time.monotonic  # seconds
     wall: Callable[[], int] = time.time_ns  # ns since the Unix epoch
     freeze: bool = True  # take what start-up built out of the garbage collector's sight
@@ -96,7 +93,7 @@ class FlowtapeApp(FlowVariables):
         for text in check_keys(self.options.keys):
             self.report("keys", text)
         self.set_keymap(self.keys)
-        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall)
+        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall, self.options.look)
         self.main.status.muted = self.attention.muted
 
     def get_default_screen(self) -> Screen[None]:
@@ -196,19 +193,27 @@ class FlowtapeApp(FlowVariables):
 
     def action_help(self) -> None:
         """Keys, panels, metrics."""
+        from tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(self.keys, self.monitor.playback is not None, self.monitor.metric_names()))
 
     def action_notices(self) -> None:
         """Everything that was reported."""
+        from tui.screens.notices import NoticesScreen
+
         self.push_screen(NoticesScreen((*self._notices, *self.monitor.overview().notices)))
 
     def action_search(self) -> None:
         """Find a market."""
+        from tui.screens.market_search import MarketSearch
+
         markets = self.monitor.markets()
         self.push_screen(MarketSearch(markets, self.main.chosen.market), self.main.show_market)
 
     def action_add_alert(self) -> None:
         """Add an alert on the market that is shown."""
+        from tui.screens.alert_editor import AlertEditor
+
         market = self.main.chosen.choose(self.monitor.markets())
         if market is None:
             self.notify("There is no market to watch yet.", severity="warning")

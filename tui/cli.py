@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 
 from tui.commands.failure import Failure, UsageError
 from tui.untrusted import escape_text
@@ -56,6 +56,16 @@ def _end(text: str, code: int) -> int:
     return code
 
 
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: reading package metadata takes as long as the whole parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import version
+
+        print(f"flowtape {version('flowtape')}")
+        parser.exit()
+
+
 def _parse(words: list[str]) -> argparse.Namespace:
     if words and words[0] in COMMANDS:
         parser = argparse.ArgumentParser(prog="flowtape", allow_abbrev=False)
@@ -74,8 +84,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("sources", nargs="*", metavar="MARKET", help="venue:SYMBOL, such as binance:ETH/USDT or sim:BTC/USDT")
-    parser.add_argument("--version", action="version", version=f"flowtape {metadata.version('flowtape')}")
+    parser.add_argument(
+        "sources", nargs="*", metavar="MARKET", help="venue:SYMBOL, such as binance:ETH/USDT or sim:BTC/USDT"
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     add_source_arguments(parser)
     add_screen_arguments(parser)
     parser.set_defaults(run=run)

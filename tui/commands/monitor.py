@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui.commands.failure import Failure, UsageError
-from tui.commands.sources import Sources, add_source_arguments, day_lots, open_sources, read_config
+from tui.commands.sources import Sources, add_source_arguments, check_venues, day_lots, open_sources, read_config
 from tui.config.loading import LoadedConfig
 from tui.config.paths import themes_dir
 from tui.terminal import detect, tell_textual
+
+if TYPE_CHECKING:
+    from engine.instrument import Instrument
+    from tui.config.model import Config
+    from tui.monitor import AlertFields, Playback
+    from tui.session import Session
 
 
 def add_screen_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +27,9 @@ def add_screen_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("screen")
     group.add_argument("--theme", metavar="NAME", help="colours: okabe-dark (default), classic, ansi, mono, …")
     group.add_argument("--fps", type=float, metavar="N", help="frames a second (default 10)")
-    group.add_argument("--color", choices=("auto", "truecolor", "256", "16", "none"), default="auto", help="colour depth")
+    group.add_argument(
+        "--color", choices=("auto", "truecolor", "256", "16", "none"), default="auto", help="colour depth"
+    )
     group.add_argument("--ascii", action="store_true", help="no box or block characters")
     group.add_argument("--mouse", choices=("auto", "on", "off"), default="auto", help="auto: off over SSH")
 
@@ -49,7 +58,8 @@ def run_play(args: argparse.Namespace) -> int:
         raise Failure(f"{missing[0]}: no such file")
     tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
     loaded = read_config(args, strict=False)
-    return _open(args, loaded, open_sources(args, loaded, paced=True, speed=args.speed))
+    sources = open_sources(args, loaded, paced=True, speed=args.speed)
+    return _open(args, loaded, lambda: sources, sources.markets, sources.playback)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,25 +68,80 @@ def run(args: argparse.Namespace) -> int:
     loaded = read_config(args, strict=False)
     if not args.sources:
         args.sources = list(loaded.config.markets) or [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
-    return _open(args, loaded, open_sources(args, loaded, paced=True))
+    check_venues(args.sources)
+    return _open(args, loaded, lambda: open_sources(args, loaded, paced=True), args.sources)
 
 
-def _open(args: argparse.Namespace, loaded: LoadedConfig, sources: Sources) -> int:
+def _open(
+    args: argparse.Namespace,
+    loaded: LoadedConfig,
+    sources: Callable[[], Sources],
+    asked: Sequence[str],
+    playback: Playback | None = None,
+) -> int:
+    """The screen first; the engine, the sources and all they import are loaded beneath it."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise UsageError("the monitor needs a terminal; for scripts use `flowtape stream`")
     if args.fps is not None and not 0.5 <= args.fps <= 60:
         raise UsageError("--fps: must be a number from 0.5 to 60")
-    glyphs = "ascii" if args.ascii else loaded.config.layout.glyphs
-    terminal = detect(color=args.color, glyphs=glyphs)
+    terminal = detect(color=args.color, glyphs="ascii" if args.ascii else loaded.config.layout.glyphs)
 
-    from engine.runtime import Runtime
+    from engine.duration import parse_duration
     from tui.app import AppOptions, FlowtapeApp, mouse_default
-    from tui.config.editing import add_alert
+    from tui.opening import Opening
+    from tui.panels import glyphs
+    from tui.screens.main import Look
+
+    glyphs.use(terminal.glyphs)
+    config = loaded.config
+    volume = day_lots(args)
+    monitor = Opening(lambda: _session(config, sources(), volume), asked, playback)
+    ended: list[Failure | UsageError] = []
+
+    async def start() -> None:
+        try:
+            await monitor.run()
+        except (Failure, UsageError) as error:  # nothing to show: say so where it can be read
+            ended.append(error)
+            app.exit()
+
+    app = FlowtapeApp(
+        monitor,
+        start,
+        AppOptions(
+            fps=args.fps or config.fps,
+            theme=args.theme or config.theme,
+            themes_dir=themes_dir(),
+            keys=config.keys,
+            sound=config.sinks.bell,
+            look=Look(
+                config.windows.flow,
+                config.windows.ofi,
+                parse_duration(config.windows.chart),
+                config.tape.minimum,
+                config.layout.beside,
+            ),
+            save_alert=lambda fields: _save_alert(loaded.path, fields),
+            notices=tuple(("config", str(problem)) for problem in loaded.problems),
+        ),
+    )
+    mouse = mouse_default(os.environ) if args.mouse == "auto" else args.mouse == "on"
+    app.run(mouse=mouse)
+    if ended:
+        raise ended[0]
+    return app.return_code or 0
+
+
+def _session(config: Config, sources: Sources, volume: Callable[[Instrument], int | None]) -> Session:
+    """The engine, ready to run."""
+    from engine.alerts.presets import preset_rules
+    from engine.metrics.names import parse_metrics
+    from engine.runtime import Runtime
     from tui.monitor import AlertFields
+    from tui.panels import flow, imbalance, toxicity
     from tui.session import Session, rule_of
 
-    config = loaded.config
-    rules = [
+    own = [
         rule_of(
             AlertFields(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity),
             alert.message,
@@ -84,36 +149,28 @@ def _open(args: argparse.Namespace, loaded: LoadedConfig, sources: Sources) -> i
         for alert in config.alerts
         if alert.enabled
     ]
-    runtime = Runtime(sources.feeds, rules=rules, chart=True, day_lots=day_lots(args))
-    session = Session(runtime, sources.markets, sources.playback)
+    # Also what no panel shows at the moment: a number must not begin when one looks at it.
+    windows = config.windows
+    gauges = imbalance.gauges(windows.flow, windows.ofi)
+    shown = (*(gauge.metric for gauge in gauges), *toxicity.METRICS, *flow.metrics(windows.flow))
+    rules = (*preset_rules(config.presets), *own)
+    metrics = parse_metrics(",".join(shown))
+    runtime = Runtime(sources.feeds, rules=rules, metrics=metrics, chart=True, day_lots=volume)
+    return Session(runtime, sources.markets, sources.playback)
 
-    def save(fields: AlertFields) -> None:
-        add_alert(
-            loaded.path,
-            {
-                "name": fields.name,
-                "when": fields.when,
-                "on": fields.on,
-                "for": fields.for_,
-                "rearm": fields.rearm,
-                "cooldown": fields.cooldown,
-                "severity": fields.severity,
-            },
-        )
 
-    app = FlowtapeApp(
-        session,
-        session.run,
-        AppOptions(
-            fps=args.fps or config.fps,
-            theme=args.theme or config.theme,
-            themes_dir=themes_dir(),
-            keys=config.keys,
-            sound=config.sinks.bell,
-            save_alert=save,
-            notices=tuple(("config", str(problem)) for problem in loaded.problems),
-        ),
+def _save_alert(path: Path, fields: AlertFields) -> None:
+    from tui.config.editing import add_alert
+
+    add_alert(
+        path,
+        {
+            "name": fields.name,
+            "when": fields.when,
+            "on": fields.on,
+            "for": fields.for_,
+            "rearm": fields.rearm,
+            "cooldown": fields.cooldown,
+            "severity": fields.severity,
+        },
     )
-    mouse = mouse_default(os.environ) if args.mouse == "auto" else args.mouse == "on"
-    app.run(mouse=mouse)
-    return app.return_code or 0

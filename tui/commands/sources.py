@@ -89,9 +89,19 @@ def split_market(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def open_sources(
-    args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool, speed: float = 1.0
-) -> Sources:
+def check_venues(markets: Sequence[str]) -> None:
+    """Every venue is known, before anything is loaded for it; raises Failure."""
+    from connectors.venues import known_venue
+
+    for text in markets:
+        if (parts := split_market(text)) is not None:
+            try:
+                known_venue(parts[0])
+            except SourceError as error:
+                raise Failure(str(error)) from None
+
+
+def open_sources(args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool, speed: float = 1.0) -> Sources:
     """Feeds for what was named in `args.sources`; `paced` recordings run by their own clock, with controls."""
     files: list[Path] = []
     wanted: dict[str, list[str]] = {}
@@ -156,9 +166,7 @@ def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list
     return Sources(tuple(feeds), any(venue != "sim" for venue in wanted), markets)
 
 
-def venue_settings(
-    loaded: LoadedConfig, venue: str, channels: tuple[str, ...] | None, paced: bool
-) -> VenueSettings:
+def venue_settings(loaded: LoadedConfig, venue: str, channels: tuple[str, ...] | None, paced: bool) -> VenueSettings:
     """What a connector needs to know: the user's `[venues.NAME]`, the simulator's seed, the flags."""
     from connectors.venues import VenueSettings
 
