@@ -80,7 +80,9 @@ def _alert(alert: Alert) -> Iterable[tuple[str, str]]:
         compile_rule(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity)
     except ConditionError as error:
         key, _, text = str(error).partition(": ")
-        return [(key, text)] if key in ("name", "when", "for", "rearm", "cooldown", "severity") else [("when", str(error))]
+        return (
+            [(key, text)] if key in ("name", "when", "for", "rearm", "cooldown", "severity") else [("when", str(error))]
+        )
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from tui.message import MessageLine, SmallMessage
 from tui.monitor import Monitor
 from tui.panels.alerts import Alerts
 from tui.panels.base import RowPanel, Runs
-from tui.panels.cvd import CvdChart
+from tui.panels.cvd import STEPS, CvdChart
 from tui.panels.flow import Flow
 from tui.panels.imbalance import Imbalance
 from tui.panels.ladder import Ladder
@@ -29,6 +30,17 @@ from tui.untrusted import escape_text
 
 _REPLAY_ONLY = frozenset(action.action.partition("(")[0] for action in ACTIONS if action.replay)
 _SECOND = ("ladder2", "cvd2")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the panels begin with."""
+
+    flow: str = "60s"  # window of the trades
+    ofi: str = "10s"  # window of order-flow imbalance
+    step: int = STEPS[0]  # ns a chart column stands for
+    minimum: float = 0.0  # least trade of the tape, in quote currency
+    beside: str = "cvd"  # the panel next to the ladder on a small screen
 
 
 class SecondLadder(Ladder):
@@ -60,21 +72,23 @@ class MainScreen(Screen[None]):
         fps: float,
         report: Callable[[str, str], None],
         wall: Callable[[], int],
+        look: Look | None = None,
     ) -> None:
         super().__init__()
+        look = look or Look()
         self.monitor = monitor
         self.chosen = Display()
         self._report = report
         self.panels: dict[str, RowPanel] = {
             "ladder": Ladder(id="ladder"),
-            "cvd": CvdChart(id="cvd"),
-            "imbalance": Imbalance(id="imbalance"),
+            "cvd": CvdChart(id="cvd", step=look.step),
+            "imbalance": Imbalance(id="imbalance", flow=look.flow, ofi=look.ofi),
             "toxicity": Toxicity(id="toxicity"),
-            "flow": Flow(id="flow"),
+            "flow": Flow(id="flow", window=look.flow),
             "alerts": Alerts(id="alerts"),
-            "tape": Tape(id="tape"),
+            "tape": Tape(id="tape", minimum=look.minimum),
             "ladder2": SecondLadder(id="ladder2"),
-            "cvd2": SecondCvd(id="cvd2"),
+            "cvd2": SecondCvd(id="cvd2", step=look.step),
         }
         self.strip = Strip(id="strip")
         self.status = Status(id="status", now=wall)
@@ -82,6 +96,7 @@ class MainScreen(Screen[None]):
             panel.set_clock(fps)
         self.message = MessageLine(keymap)
         self.desk = Desk(self.strip, *self.panels.values(), self.status, self.message, SmallMessage())
+        self.desk.beside = look.beside
         self._failed: set[str] = set()
         self._shown: str | None = None  # the market of the last frame
         self.view: MarketView | None = None  # what that frame showed
