@@ -93,7 +93,9 @@ class FlowtapeApp(FlowVariables):
         for text in check_keys(self.options.keys):
             self.report("keys", text)
         self.set_keymap(self.keys)
-        self.main = MainScreen(monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall, self.options.look)
+        self.main = MainScreen(
+            monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall, self.options.look
+        )
         self.main.status.muted = self.attention.muted
 
     def get_default_screen(self) -> Screen[None]:
