@@ -115,7 +115,7 @@ def test_durations(text: str, ns: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1w", "1 s s", "1e3s", "1.0005s", "400d", "999999999h"])
 def test_no_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="duration|year"):
+    with pytest.raises(ValueError, match=r"duration|year"):
         parse_duration(text)
 
 
