@@ -76,7 +76,8 @@ class Playback:
         """Until a control was used, or a moment has passed."""
         self._wake.clear()
         try:
-            await asyncio.wait_for(self._wake.wait(), None if self._paused and self.sought is None else TICK_S)
+            still = self.done or (self._paused and self.sought is None)
+            await asyncio.wait_for(self._wake.wait(), None if still else TICK_S)
         except TimeoutError:
             return
 
@@ -110,9 +111,9 @@ class ReplayFeed:
                 return
             if finished:
                 play.done = True
-                if play.sought is not None and (play.t is None or play.sought >= play.t):
+                # Only a seek back is one: there is nothing beyond the end.
+                while play.sought is None or (play.t is not None and play.sought >= play.t):
                     play.sought = None
-                while play.sought is None:
                     await play.rest()
                 play.done = False
             for market in self._markets:
@@ -140,11 +141,10 @@ class ReplayFeed:
             play.start = int(times[0])
         done = 0  # messages pushed
         while done < len(ends):
-            if play.sought is not None and play.t is not None:
-                if play.sought < play.t:
+            if play.sought is not None and play.sought < int(times[done]):
+                if play.t is not None and play.sought < play.t:
                     return False
-                if play.sought <= int(times[done]):
-                    play.sought = None
+                play.sought = None
             until = play.now(int(times[done]))
             ready = len(ends) if until is None else int(np.searchsorted(times, until, side="right"))
             ready = min(ready, done + SLICE_ROWS)

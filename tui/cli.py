@@ -71,6 +71,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
         parser = argparse.ArgumentParser(prog="flowtape", allow_abbrev=False)
         import_module(COMMANDS[words[0]][0]).add_parser(parser.add_subparsers())
         return parser.parse_args(words)
+    if words and not words[0].startswith("-"):
+        _reject_unknown(words[:1])  # before its options are: a mistyped command is the better complaint
     from tui.commands.monitor import add_screen_arguments, run
     from tui.commands.sources import add_source_arguments
 

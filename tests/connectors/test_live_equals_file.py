@@ -55,7 +55,7 @@ def collect() -> tuple[list[bytes], Lines]:
 
 
 def runtime(feed: Feed, lines: Lines) -> Runtime:
-    return Runtime([feed], samplers=lambda i: [LineSampler(i, SECOND, METRICS, lines, lambda _: 1 << 62)])
+    return Runtime([feed], samplers=lambda i: [LineSampler(i, SECOND, METRICS, lines)])
 
 
 async def streamed(feed: Feed) -> bytes:

@@ -10,13 +10,14 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.feed import Archive, Feed, SourceError
+from engine.feed import Feed, SourceError
 from engine.instrument import Instrument, OffGridError
 from tui.commands.failure import Failure, UsageError
 from tui.config.loading import LoadedConfig, load
 from tui.untrusted import escape_text
 
 if TYPE_CHECKING:
+    from connectors.archives.archive import FileArchive
     from connectors.replay import Playback
     from connectors.venues import VenueSettings
     from tui.config.model import Venue
@@ -32,7 +33,7 @@ class Sources:
 
     feeds: tuple[Feed, ...]
     live: bool  # some of them never end by themselves
-    markets: tuple[str, ...]  # asked for by name
+    markets: tuple[str, ...]  # asked for by name, or in the recordings
     playback: Playback | None = None
 
 
@@ -123,7 +124,7 @@ def open_sources(args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool,
         raise UsageError(str(error)) from None
 
 
-def open_archive_of(args: argparse.Namespace, files: Sequence[Path]) -> Archive:
+def open_archive_of(args: argparse.Namespace, files: Sequence[Path]) -> FileArchive:
     """The recordings as one archive."""
     from connectors.archives import open_archive
 
@@ -143,7 +144,7 @@ def _recorded(args: argparse.Namespace, files: Sequence[Path], paced: bool, spee
 
     archive = open_archive_of(args, files)
     playback = Playback(speed) if paced else None
-    return Sources((ReplayFeed(archive, playback),), False, (), playback)
+    return Sources((ReplayFeed(archive, playback),), False, archive.markets, playback)
 
 
 def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list[str]], paced: bool) -> Sources:

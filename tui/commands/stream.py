@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--list", action="store_true", help="list the metrics with arguments, unit, meaning and warm-up"
     )
-    parser.add_argument("--for", dest="duration", metavar="DURATION", help="stop after this much of the tape")
+    parser.add_argument("--for", dest="duration", metavar="DURATION", help="stop after this much of each market's tape")
     add_source_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -89,18 +89,21 @@ def _list() -> int:
         if row.group != group:
             group = row.group
             print(f"\n{group}")
-        print(
-            f"  {row.usage:<{width}}  {row.unit:<{unit}}  {row.meaning}\n  {'':<{width}}  {'':<{unit}}  warm-up: {row.warmup}"
-        )
+        print(f"  {row.usage:<{width}}  {row.unit:<{unit}}  {row.meaning}")
+        print(f"  {'':<{width}}  {'':<{unit}}  warm-up: {row.warmup}")
     return 0
 
 
 class Lines:
-    """NDJSON lines of all markets. Recordings: in order of (time, order of opening); live: as they come."""
+    """NDJSON lines of all markets. Recordings: in order of (time, order of opening); live: as they come.
 
-    def __init__(self, write: Callable[[bytes], None], ordered: bool) -> None:
+    Nothing is written in order before `expected` markets have begun: a later one may begin earlier.
+    """
+
+    def __init__(self, write: Callable[[bytes], None], ordered: bool, expected: int = 1) -> None:
         self._write = write
         self._ordered = ordered
+        self._expected = expected
         self._waiting: list[deque[tuple[int, bytes]]] = []
         self._reached: list[int] = []  # every instant before it has been handed in, by market
 
@@ -117,7 +120,8 @@ class Lines:
             self._write(b"".join(line for _, line in lines))
             return
         self._waiting[number].extend(lines)
-        self._release(min(self._reached))
+        if len(self._waiting) >= self._expected:
+            self._release(min(self._reached))
 
     def finish(self) -> None:
         """No more lines will come."""
@@ -134,18 +138,46 @@ class Lines:
             self._write(b"".join(line for _, _, line in out))
 
 
+class Span:
+    """`--for`: so much of each market's tape, as instants of the grid. `passed` is set once `expected` markets or
+    more have begun and all of them are through; None as duration: never."""
+
+    def __init__(self, duration: int | None, expected: int = 1) -> None:
+        self._duration = duration
+        self._expected = expected
+        self._begun = self._through = 0
+        self.passed = asyncio.Event()
+
+    def join(self) -> None:
+        """A market begins."""
+        self._begun += 1
+
+    def leave(self) -> None:
+        """A market is through."""
+        self._through += 1
+        if self._through == self._begun >= self._expected:
+            self.passed.set()
+
+    def end(self, first: int, every: int) -> int:
+        """The first instant that is not wanted any more, of a market whose first one is `first`."""
+        return 1 << 62 if self._duration is None else first + max(1, self._duration // every) * every
+
+
 class LineSampler:
     """Turns the grid instants of one market into lines (engine.sampling.Sampler)."""
 
     def __init__(
-        self, instrument: Instrument, every: int, metrics: tuple[Metric, ...], lines: Lines, until: Callable[[int], int]
+        self, instrument: Instrument, every: int, metrics: tuple[Metric, ...], lines: Lines, span: Span | None = None
     ) -> None:
         self._market = instrument.market
         self._every = every
         self._metrics = metrics
         self._lines = lines
         self._number = lines.join()
-        self._until = until
+        self._span = span or Span(None)
+        self._span.join()
+        self._end: int | None = None  # no instant from here on is wanted
+        self._ended = False
 
     @property
     def every(self) -> int:
@@ -159,10 +191,11 @@ class LineSampler:
 
     def take(self, times: Ints, clock: int, reader: Reader) -> None:
         """See Sampler."""
-        limit = self._until(clock)
-        wanted = int(np.searchsorted(times, limit, side="right"))
         if not len(times):
             return
+        if self._end is None:
+            self._end = self._span.end(int(times[0]), self._every)
+        wanted = int(np.searchsorted(times, self._end))
         columns = [reader.values(metric, times)[:wanted].tolist() for metric in self._metrics]
         book, trades = reader.trust(times)
         keys = [metric.key for metric in self._metrics]
@@ -183,45 +216,38 @@ class LineSampler:
                 line["flags"] = flags
             lines.append((t, _encode(line) + b"\n"))
         self._lines.add(self._number, int(times[-1]) + 1, lines)
-
-
-class _Limit:
-    """`--for`: the end of what is wanted, counted from the first row of any market."""
-
-    def __init__(self, duration: int | None) -> None:
-        self._duration = duration
-        self._end: int | None = None
-        self.passed = asyncio.Event()
-
-    def __call__(self, clock: int) -> int:
-        if self._duration is None:
-            return 1 << 62
-        if self._end is None:
-            self._end = clock + self._duration
-        if clock > self._end:
-            self.passed.set()
-        return self._end
+        if wanted < len(times) and not self._ended:
+            self._ended = True
+            self._span.leave()
 
 
 async def _stream(
     sources: Sources, metrics: tuple[Metric, ...], every: int, duration: int | None, args: argparse.Namespace
 ) -> int:
     out = sys.stdout.buffer
+    expected = 1 if sources.live else max(1, len(sources.markets))
+    span = Span(duration, expected)
+    refused: list[OSError] = []
 
     def write(data: bytes) -> None:
-        out.write(data)
-        if sources.live:
-            out.flush()
+        # The engine must not take a reader that has gone, or a full disk, for a fault of the source.
+        if not refused:
+            try:
+                out.write(data)
+                if sources.live:
+                    out.flush()
+            except OSError as error:
+                refused.append(error)
+                span.passed.set()
 
-    lines = Lines(write, ordered=not sources.live)
-    limit = _Limit(duration)
+    lines = Lines(write, not sources.live, expected)
     runtime = Runtime(
         sources.feeds,
-        samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, limit)],
+        samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, span)],
         day_lots=day_lots(args),
         on_notice=_tell,
     )
-    tasks = {asyncio.create_task(runtime.run()), asyncio.create_task(limit.passed.wait())}
+    tasks = {asyncio.create_task(runtime.run()), asyncio.create_task(span.passed.wait())}
     progress = asyncio.create_task(_progress(runtime)) if sys.stderr.isatty() and not out.isatty() else None
     try:
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -235,7 +261,14 @@ async def _stream(
             progress.cancel()
             print("\r\x1b[K", end="", file=sys.stderr)
     lines.finish()
-    out.flush()
+    try:
+        if refused:
+            raise refused[0]
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(f"the lines can't be written: {error.strerror or error}") from None
     if runtime.failures:
         return 1
     if not runtime.markets:
