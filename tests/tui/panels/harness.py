@@ -1,31 +1,23 @@
-"""A minimal app around one panel, with the colour variables a theme gives, and what every row must satisfy."""
+"""A minimal app around one panel, with the colour variables of a theme, and what every row must satisfy."""
 
 from __future__ import annotations
 
 import re
 
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from engine.view import EngineView, MarketView
 from tui.panels.base import ROLES, RowPanel, Runs, fit
-
-FLOW = {
-    "bid": "#56B4E9", "ask": "#E69F00", "buy": "#56B4E9", "sell": "#E69F00", "bid-bar": "#2a5a75",
-    "ask-bar": "#735000", "toxic": "#CC79A7", "alert": "#F0E442", "dim": "#808080", "mid": "#c0c0c0",
-    "large": "#ffffff", "flash-up": "#1d3d4e", "flash-down": "#4d3500",
-}  # fmt: skip
+from tui.themes import FlowVariables
 
 
-class PanelApp(App[None]):
+class PanelApp(FlowVariables):
     """One panel fills the screen."""
 
     def __init__(self, panel: RowPanel) -> None:
         super().__init__()
         self.panel = panel
-
-    def get_css_variables(self) -> dict[str, str]:
-        return super().get_css_variables() | {f"flow-{name}": colour for name, colour in FLOW.items()}
 
     def compose(self) -> ComposeResult:
         yield self.panel
