@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable
+from fractions import Fraction
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from engine.metrics.registry import bind
 from engine.metrics.series import Series
 from engine.metrics.spec import Bound, Context
 from engine.news import (
+    BandNews,
     ChangeRow,
     LadderNews,
     QuoteRow,
@@ -84,7 +86,9 @@ class Market:
         self._bound: dict[str, Bound] = {}
         self._taps: set[int] = set()
         self._ladder_counts: set[int] = set()
+        self._distances: set[Fraction] = set()
         self._sums, self._ladders = TapNews(()), LadderNews(())
+        self._bands: BandNews | None = None  # None: nobody wants them
         self._changes: list[ChangeRow] | None = None  # None: nobody wants them
         self._watched = False  # some metric wants more of every book message than the touch
         self._quotes: list[QuoteRow] = []
@@ -122,10 +126,14 @@ class Market:
                 self._taps.update(bound.taps)
                 self._ladder_counts.update(bound.ladders)
                 self._sums, self._ladders = TapNews(sorted(self._taps)), LadderNews(sorted(self._ladder_counts))
+            if not self._distances.issuperset(bound.bands):
+                self._fold(final=False)
+                self._distances.update(bound.bands)
+                self._bands = BandNews(self._distances)
             if bound.changes and self._changes is None:
                 self._fold(final=False)
                 self._changes = []
-            self._watched = bool(self._taps or self._ladder_counts)
+            self._watched = bool(self._taps or self._ladder_counts or self._distances)
         return bound
 
     def sample_for(self, sampler: Sampler) -> None:
@@ -305,6 +313,8 @@ class Market:
                 bids.append(b)
                 asks.append(a)
             self._ladders.add(self.order_book)
+            if self._bands is not None:
+                self._bands.add(self.order_book, valid)
 
     def _change(self, levels: list[tuple[int, int, float]]) -> None:
         """A delta is about to be applied: (side, ticks, new wire size) of what it names."""
@@ -460,6 +470,7 @@ class Market:
                 self.t,
                 self._ladders.take(),
                 self._changed(),
+                {} if self._bands is None else self._bands.take(),
             )
             for calculator in self.calculators.values():
                 calculator.update(batch)

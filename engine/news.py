@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import chain
 
 import numpy as np
 
 from engine.book import Touch
-from engine.metrics.batch import NO_QUOTES, Changes, Ladder, Quotes, Trades
+from engine.metrics.batch import NO_QUOTES, Band, Changes, Ladder, Quotes, Trades
+from engine.metrics.depth import limit_within
 from engine.metrics.spec import BookReader
 from engine.tape import NO_ASK, NO_BID, NOT_COUNTED, Ints
 
-
+#: Sums below it fit into int64.
+_WIDE = 1 << 62
 #: clock, exchange time, ticks, lots, side, flags, id, message number.
 TradeRow = tuple[int, int, int, int, int, int, int, int]
 #: clock, epoch, valid, touch, message number.
@@ -108,6 +111,53 @@ class LadderNews:
             out[count] = Ladder(*([np.array(column) for column in zip(*rows, strict=True)] if rows else empty))
             rows.clear()
         return out
+
+
+class BandNews:
+    """What rests within distances of the mid after every book message, for the distances (bps) some metric wants."""
+
+    def __init__(self, distances: Iterable[Fraction]) -> None:
+        self._distances = sorted(distances, reverse=True)
+        self._rows: dict[Fraction, list[tuple[int, int, int, int]]] = {bps: [] for bps in self._distances}
+
+    def add(self, book: BookReader, valid: bool) -> None:
+        """The book as it is after a message; `valid`: loaded and not crossed."""
+        bid, ask = book.best_bid, book.best_ask
+        if not valid or bid == NO_BID or ask == NO_ASK:
+            for rows in self._rows.values():
+                rows.append((0, 0, 0, 0))
+            return
+        both = bid + ask
+        widest = self._distances[0]
+        bid_px, bid_qty = book.levels(1, until=limit_within(both, 1, widest))
+        ask_px, ask_qty = book.levels(-1, until=limit_within(both, -1, widest))
+        for bps in self._distances:
+            if bps is not widest:
+                inside = int((-bid_px).searchsorted(-limit_within(both, 1, bps), "right"))
+                bid_px, bid_qty = bid_px[:inside], bid_qty[:inside]
+                inside = int(ask_px.searchsorted(limit_within(both, -1, bps), "right"))
+                ask_px, ask_qty = ask_px[:inside], ask_qty[:inside]
+            bids, asks = int(bid_qty.sum()), int(ask_qty.sum())
+            self._rows[bps].append((bids, asks, _money(bid_px, bid_qty, bids), _money(ask_px, ask_qty, asks)))
+
+    def take(self) -> dict[Fraction, Band]:
+        """Everything collected, by distance; forgets it."""
+        out = {}
+        for bps, rows in self._rows.items():
+            columns = list(zip(*rows, strict=True)) if rows else [()] * 4
+            wide = [object if max(column, default=0) >= _WIDE else np.int64 for column in columns]
+            out[bps] = Band(*(np.array(column, kind) for column, kind in zip(columns, wide, strict=True)))
+            rows.clear()
+        return out
+
+
+def _money(px: Ints, qty: Ints, lots: int) -> int:
+    """Sum of price x size, exactly."""
+    if not lots:
+        return 0
+    if max(int(px[0]), int(px[-1])) * lots < _WIDE:
+        return int(px @ qty)
+    return sum(p * q for p, q in zip(px.tolist(), qty.tolist(), strict=True))
 
 
 def _padded(values: Ints, count: int, missing: int) -> Ints:

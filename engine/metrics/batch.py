@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,20 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """What rests within a distance of the mid, the boundary included, after every book message. Shape (n,), int64.
+
+    0 where the book is not valid or lacks a side. Beyond the known depth of the book a lower bound.
+    """
+
+    bid: Ints  # lots
+    ask: Ints
+    #: Sum of price x size, ticks x lots; Python ints in an array of dtype object where int64 would overflow.
+    bid_money: NDArray[Any]
+    ask_money: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """Every level that a delta named while the book was loaded (not snapshots), in order. Shape (k,), int64."""
 
@@ -87,6 +103,7 @@ class Batch:
     end: int  # clock after it
     ladders: Mapping[int, Ladder] = field(default_factory=dict)  # per level count that a metric's `ladders` names
     changes: Changes | None = None  # None: no metric asked for `changes`
+    bands: Mapping[Fraction, Band] = field(default_factory=dict)  # per distance (bps) that a metric's `bands` names
 
 
 _NONE = np.empty(0, np.int64)
@@ -98,6 +115,7 @@ __all__ = [
     "NO_BID",
     "NO_QUOTES",
     "NO_TRADES",
+    "Band",
     "Batch",
     "Bools",
     "Changes",

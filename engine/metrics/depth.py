@@ -58,10 +58,16 @@ def two_sided(book: BookReader) -> bool:
     return book.valid and book.best_bid != NO_BID and book.best_ask != NO_ASK
 
 
+def limit_within(both: int, side: int, bps: Fraction) -> int:
+    """The furthest price in ticks within `bps` of the mid on a side, the boundary included; `both` is twice the mid."""
+    scale = _BASIS * bps.denominator
+    distance = both * (scale - side * bps.numerator)
+    return -(-distance // (2 * scale)) if side > 0 else distance // (2 * scale)
+
+
 def price_limit(book: BookReader, side: int, bps: Fraction) -> int:
-    """The furthest price in ticks within `bps` of the mid on a side, the boundary included. Needs a mid."""
-    distance = (book.best_bid + book.best_ask) * (_BASIS - side * bps) / (2 * _BASIS)
-    return math.ceil(distance) if side > 0 else math.floor(distance)
+    """As `limit_within`, of a book that has a mid."""
+    return limit_within(book.best_bid + book.best_ask, side, bps)
 
 
 def beyond_horizon(book: BookReader, side: int, price: int) -> bool:

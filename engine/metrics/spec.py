@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from engine.instrument import Instrument
@@ -73,6 +74,7 @@ class Bound:
     probe: Callable[[BookReader, Context], float | None] | None = None
     taps: tuple[int, ...] = ()  # level counts whose sums `Batch.sums` must carry
     ladders: tuple[int, ...] = ()  # level counts whose levels `Batch.ladders` must carry (costs ~20 µs a message)
+    bands: tuple[Fraction, ...] = ()  # distances from the mid, bps, whose resting sizes `Batch.bands` must carry
     changes: bool = False  # whether `Batch.changes` must be there (costs ~0.3 µs a level)
     needs_book: bool = False
     needs_trades: bool = False
