@@ -87,17 +87,18 @@ async def served(market: EmulatedMarket, trades: list[dict[str, Any]]) -> bytes:
 
 
 def event(trade_id: int, ms: int, price: str, size: str, side: str) -> dict[str, Any]:
-    return {
-        "e": "trade", "E": ms, "s": "LTCUSDT", "t": trade_id, "p": price, "q": size, "T": ms, "m": side == "sell", "M": True
-    }  # fmt: skip
+    one = {"e": "trade", "E": ms, "s": "LTCUSDT", "t": trade_id, "p": price, "q": size, "T": ms}
+    return one | {"m": side == "sell", "M": True}
 
 
 def read(paths: list[Path]) -> list[dict[str, Any]]:
     found = []
     for path in paths:
         with gzip.open(path, "rt") as lines:
-            for r in csv.DictReader(lines):
-                found.append(event(int(r["tradeId"]), int(r["timestamp"]), r["price"], r["quantity"], r["side"]))
+            found += [
+                event(int(r["tradeId"]), int(r["timestamp"]), r["price"], r["quantity"], r["side"])
+                for r in csv.DictReader(lines)
+            ]
     return sorted(found, key=lambda e: e["t"])
 
 

@@ -29,9 +29,7 @@ def random_messages(seed: int, count: int = 600) -> list[Message]:
 
     def levels(sign: int, n: int) -> list[tuple[str, float]]:
         prices = rng.sample(range(1, 60), n)
-        return [
-            (f"{(mid - sign * p) / 100:.2f}", rng.choice((0.0, rng.randrange(1, 50_000) / 1000))) for p in prices
-        ]
+        return [(f"{(mid - sign * p) / 100:.2f}", rng.choice((0.0, rng.randrange(1, 50_000) / 1000))) for p in prices]
 
     def snapshot() -> Message:
         sides = (

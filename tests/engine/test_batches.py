@@ -44,7 +44,9 @@ class Capture:
         parts: dict[str, list[Any]] = {}
         for batch in self.batches:
             columns = {f"trade {n}": getattr(batch.trades, n) for n in ("t", "px", "qty", "side", "seq")}
-            columns |= {f"quote {n}": getattr(batch.quotes, n) for n in ("t", "bid", "ask_qty", "valid", "epoch", "seq")}
+            columns |= {
+                f"quote {n}": getattr(batch.quotes, n) for n in ("t", "bid", "ask_qty", "valid", "epoch", "seq")
+            }
             ladder, changes = batch.ladders[DEPTH], batch.changes
             columns |= {f"ladder {n}": getattr(ladder, n) for n in ("bid_px", "bid_qty", "ask_px", "ask_qty")}
             columns |= {
@@ -120,6 +122,8 @@ def test_ladders_and_changes_say_what_a_dictionary_says() -> None:
 
     found = [
         (levels(bp, bq, NO_BID), levels(ap, aq, NO_ASK))
-        for bp, bq, ap, aq in zip(*(seen[f"ladder {n}"] for n in ("bid_px", "bid_qty", "ask_px", "ask_qty")), strict=True)
+        for bp, bq, ap, aq in zip(
+            *(seen[f"ladder {n}"] for n in ("bid_px", "bid_qty", "ask_px", "ask_qty")), strict=True
+        )
     ]
     assert found == ladders

@@ -28,7 +28,14 @@ from tests.engine.tapes import (
 from tui.session import example
 
 EVERYTHING = ",".join(
-    {*(example(name) for name in SPECS), "vpin(20,5)", "vpin_pct(5,2)", "vpin(adv/50,3)", "imbalance(5)", "imbalance_tw(3,2s)"}
+    {
+        *(example(name) for name in SPECS),
+        "vpin(20,5)",
+        "vpin_pct(5,2)",
+        "vpin(adv/50,3)",
+        "imbalance(5)",
+        "imbalance_tw(3,2s)",
+    }
 )
 SECOND = 1_000_000_000
 
