@@ -69,6 +69,11 @@ class Columns:
     def __len__(self) -> int:
         return self._tail - self._head
 
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self._arrays)
+
     def __getitem__(self, column: int) -> NDArray[Any]:
         """The live rows of a column: a view, good until the next change."""
         return self._arrays[column][self._head : self._tail]
@@ -85,6 +90,10 @@ class Columns:
     def drop(self, rows: int) -> None:
         """Forget that many rows from the front."""
         self._head += max(0, min(rows, len(self)))
+
+    def retract(self, rows: int) -> None:
+        """Take back that many rows from the end."""
+        self._tail -= max(0, min(rows, len(self)))
 
     def replace(self, column: int, values: NDArray[Any]) -> None:
         """Other values, maybe of another dtype, for all live rows of a column."""
