@@ -218,8 +218,9 @@ class _RefusedError(Exception):
 def _value(text: str, spec: MetricSpec, param: Param, given: _Word | None) -> tuple[Any, str]:
     """An argument and its canonical text."""
     source = given or _Word(str(param.default), 0)
+    kind, _, choices = param.kind.partition(":")
     try:
-        return _READERS[param.kind](source.text)
+        return _choice(source.text, choices.split("|")) if kind == "choice" else _READERS[kind](source.text)
     except _RefusedError as refused:
         what = f"{spec.name}: {param.name} can't be {_shown(source.text)}"
         raise MetricError(what, text, source.text, source.position, str(refused)) from None
@@ -324,6 +325,13 @@ def _size(source: str) -> tuple[Any, str]:
     return _quantity(source, expected)
 
 
+def _least_size(source: str) -> tuple[Any, str]:
+    expected = "a size such as 1000, 0.5 or 10k, or 0 for any"
+    if re.fullmatch(r"0+(\.0*)?", source):
+        return 0.0, "0"
+    return _quantity(source, expected)
+
+
 def _notional(source: str) -> tuple[Any, str]:
     return _quantity(source.removeprefix("$"), "an amount of quote currency such as 100000, 100k or $1.5M")
 
@@ -331,6 +339,12 @@ def _notional(source: str) -> tuple[Any, str]:
 def _side(source: str) -> tuple[Any, str]:
     if source.lower() not in ("bid", "ask", "buy", "sell"):
         raise _RefusedError("bid, ask, buy or sell")
+    return source.lower(), source.lower()
+
+
+def _choice(source: str, choices: list[str]) -> tuple[Any, str]:
+    if source.lower() not in choices:
+        raise _RefusedError(f"{', '.join(choices[:-1])} or {choices[-1]}")
     return source.lower(), source.lower()
 
 
@@ -348,6 +362,7 @@ _READERS: dict[str, Callable[[str], tuple[Any, str]]] = {
     "levels_or_bps": _levels_or_bps,
     "bps": _bps,
     "size": _size,
+    "least_size": _least_size,
     "count": _count,
     "side": _side,
     "notional": _notional,

@@ -14,6 +14,7 @@ as a percentile of its own past, beside the level that coin-toss sides would giv
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
@@ -24,24 +25,18 @@ from engine.metrics.batch import Batch, Floats
 from engine.metrics.buckets import Buckets, Closed, DailyVolumeSize, Filling, FixedSize
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
-from engine.metrics.windows import DAY, Columns, check_state
+from engine.metrics.vpin_history import VpinHistory
+from engine.metrics.windows import check_state
 from engine.tape import Ints
 
 #: (name, bucket size, number of buckets): about a day, 2.4 hours and 14 minutes of volume.
 PRESETS: Final = (("slow", "adv/50", 50), ("fast", "adv/500", 50), ("micro", "adv/5000", 50))
-
-#: The percentile looks back so far, over at most so many values, and needs at least so many.
-LOOKBACK: Final = 30 * DAY
-MOST_VALUES: Final = 200_000
-FEWEST_VALUES: Final = 250
 
 _MOST_BUCKETS: Final = 10_000
 _EXTRA_PER_FILL: Final = 1_000
 #: Concentrations are summed in ints of 46 binary places, so that the mean does not depend on cuts.
 _PLACES: Final = 46
 _COIN_TOSS: Final = math.sqrt(2 / math.pi)
-
-_T, _VALUE, _NULL = range(3)
 
 
 class Vpin:
@@ -53,13 +48,12 @@ class Vpin:
     would repeat the same value).
     """
 
-    def __init__(self, size: FixedSize | DailyVolumeSize, n: int) -> None:
+    def __init__(self, size: BucketSize, n: int) -> None:
         self._n = n
         self._sizes = size
         self._buckets = Buckets(_EXTRA_PER_FILL + n)
         self._ring = np.zeros((3, 0), np.int64)  # imbalance, size, concentration of the last n - 1 buckets
-        self._closed = 0  # buckets so far
-        self._history = Columns(np.int64, np.float64, np.float64)  # close time, VPIN, null; NaN before the n-th
+        self._history = VpinHistory(n)
         self._fillings: list[Filling] = []  # since the last `advance`
         self._fraction = math.nan  # of the open bucket, before them
 
@@ -86,43 +80,12 @@ class Vpin:
             values[first:] = window[0] / window[1]
             nulls[first:] = np.ldexp(window[2] / n, -_PLACES) * _COIN_TOSS
         self._history.append(closed.t, values, nulls)
-        self._closed += count
         self._ring = known[:, max(known.shape[1] - n + 1, 0) :].copy()
 
     def sample(self, field: str, times: Ints) -> Floats:
         if field == "fill":
             return self._fractions(times)
-        index = self._history[_T].searchsorted(times, "right") - 1
-        out = np.full(len(times), np.nan)
-        some = index >= 0
-        index = index[some]
-        if field == "vpin":
-            out[some] = self._history[_VALUE][index]
-        elif field == "null":
-            out[some] = self._history[_NULL][index]
-        elif field == "age":
-            out[some] = (times[some] - self._history[_T][index]) / 1e9
-        elif field == "pct":
-            distinct, back = np.unique(index, return_inverse=True)
-            out[some] = np.array([self._percentile(i) for i in distinct.tolist()], np.float64)[back]
-        else:
-            raise ValueError(f"VPIN has no field {field!r}")
-        return out
-
-    def _percentile(self, index: int) -> float:
-        """(below + ties / 2) / number, among the values before that of a retained bucket."""
-        values = self._history[_VALUE]
-        before = values[max(self._oldest(index), self._n - 1 - (self._closed - len(values))) : index]
-        if math.isnan(values[index]) or len(before) < FEWEST_VALUES:
-            return math.nan
-        below = int(np.count_nonzero(before < values[index]))
-        ties = int(np.count_nonzero(before == values[index]))
-        return (below + ties / 2) / len(before)
-
-    def _oldest(self, index: int) -> int:
-        """The first retained bucket whose value the percentile at `index` compares with."""
-        clock = self._history[_T]
-        return max(int(clock.searchsorted(clock[index] - LOOKBACK, "right")), index - MOST_VALUES)
+        return self._history.sample(field, times)
 
     def _fractions(self, times: Ints) -> Floats:
         out = np.full(len(times), self._fraction)
@@ -137,20 +100,15 @@ class Vpin:
         if past:
             self._fraction = float(self._fractions(np.array([t], np.int64))[0])
             del self._fillings[:past]
-        index = int(self._history[_T].searchsorted(t, "right")) - 1
-        if index > 0:
-            self._history.drop(self._oldest(index))
+        self._history.forget(t)
 
     def closings(self, since: int, until: int) -> Ints:
         """Distinct times in (since, until] at which buckets closed; `since` not before the last `advance`."""
-        clock = self._history[_T]
-        return np.unique(clock[clock.searchsorted(since, "right") : clock.searchsorted(until, "right")])
+        return self._history.closings(since, until)
 
     def history(self, k: int) -> tuple[Ints, Floats]:
         """(close times, VPIN) of the last `k` buckets that have a value, oldest first."""
-        known = min(max(self._closed - self._n + 1, 0), len(self._history), k)
-        start = len(self._history) - known
-        return self._history[_T][start:].copy(), self._history[_VALUE][start:].copy()
+        return self._history.last(k)
 
     def state(self) -> State:
         return {
@@ -160,8 +118,8 @@ class Vpin:
             "sizes": self._sizes.state(),
             "buckets": self._buckets.state(),
             "ring": self._ring.copy(),
-            "closed": self._closed,
-            "history": self._history.state(),
+            "closed": self._history.closed,
+            "history": self._history.rows.state(),
             "fillings": [[f.t.copy(), f.poured.copy(), f.edges.copy(), f.first, f.later] for f in self._fillings],
             "fraction": self._fraction,
         }
@@ -173,8 +131,8 @@ class Vpin:
         self._sizes.restore(state["sizes"])
         self._buckets.restore(state["buckets"])
         self._ring = np.array(state["ring"], np.int64).reshape(3, -1)
-        self._closed = state["closed"]
-        self._history.restore(state["history"])
+        self._history.closed = state["closed"]
+        self._history.rows.restore(state["history"])
         self._fillings = [
             Filling(np.array(t), np.array(poured), np.array(edges, np.int64), first, later)
             for t, poured, edges, first, later in state["fillings"]
@@ -188,23 +146,27 @@ def bucket_lots(instrument: Instrument, size: float) -> int:
     return max(1, round(Fraction(str(size)) / lot))
 
 
-def _bound(field: str, size: float | str, n: int) -> Bound:
-    """`size`: an amount, or "adv/50"."""
+BucketSize = FixedSize | DailyVolumeSize
+
+
+def bucket_size(size: float | str, n: int) -> Callable[[Context], BucketSize]:
+    """How large the buckets of a market are: `size` an amount, or "adv/50". Raises ValueError for an impossible
+    size, or number `n` of buckets."""
     if not 1 <= n <= _MOST_BUCKETS:
         raise ValueError(f"the number of buckets must be from 1 to {_MOST_BUCKETS}, not {n}")
     if isinstance(size, str):
         divisor = Fraction(size.removeprefix("adv/"))
         if divisor <= 0:
             raise ValueError(f"the average day can't be divided by {divisor}")
-    elif not (math.isfinite(size) and size > 0):
+        return lambda context: DailyVolumeSize(divisor, context.day_lots)
+    if not (math.isfinite(size) and size > 0):
         raise ValueError(f"the size of a bucket must be a positive number, not {size}")
+    return lambda context: FixedSize(bucket_lots(context.instrument, size))
 
-    def make(context: Context) -> Vpin:
-        if isinstance(size, str):
-            return Vpin(DailyVolumeSize(divisor, context.day_lots), n)
-        return Vpin(FixedSize(bucket_lots(context.instrument, size)), n)
 
-    return Bound(share=("vpin", size, n), make=make, field=field, needs_trades=True)
+def _bound(field: str, size: float | str, n: int) -> Bound:
+    sized = bucket_size(size, n)
+    return Bound(share=("vpin", size, n), make=lambda context: Vpin(sized(context), n), field=field, needs_trades=True)
 
 
 _SIZE = Param("V", "size", "adv/50", "bucket size, to the nearest lot, or a part of the average daily volume")

@@ -20,7 +20,8 @@ from engine.metrics.batch import Batch
 from engine.metrics.buckets import DailyVolumeSize, FixedSize
 from engine.metrics.names import parse_metric
 from engine.metrics.spec import Context
-from engine.metrics.vpin import LOOKBACK, PRESETS, SPECS, Vpin, bucket_lots
+from engine.metrics.vpin import PRESETS, SPECS, Vpin, bucket_lots
+from engine.metrics.vpin_history import LOOKBACK
 from engine.metrics.windows import DAY
 from tests.engine.metrics.cuts import DayVolume, Event, Fill, batch_of, every_event, fold, random_cuts
 from tests.real_data import data_dir, data_file
