@@ -154,8 +154,10 @@ def parse_theme(text: str, where: str, stem: str) -> tuple[Theme | None, list[st
     theme = Theme(name=name, dark=top.get("dark", True), ansi=top.get("ansi", False), primary=colors.pop("primary"))
     for key, value in colors.items():
         setattr(theme, key, value)
-    known = (*theme.to_color_system().generate(), *_ANSI_VARIABLES)
-    extra = _table(top, "textual", known, where, problems)
+    extra: dict[str, str] = {}
+    if "textual" in top:  # generating a palette only to know the names in it takes milliseconds
+        known = (*theme.to_color_system().generate(), *_ANSI_VARIABLES)
+        extra = _table(top, "textual", known, where, problems)
     needed = _ANSI_VARIABLES if theme.ansi else {}
     theme.variables = {**needed, **{f"flow-{role}": value for role, value in flow.items()}, **extra}
     return theme, problems

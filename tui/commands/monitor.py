@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -64,12 +65,18 @@ def run_play(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The monitor on live or simulated markets."""
-    tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
-    loaded = read_config(args, strict=False)
-    if not args.sources:
-        args.sources = list(loaded.config.markets) or [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
-    check_venues(args.sources)
-    return _open(args, loaded, lambda: open_sources(args, loaded, paced=True), args.sources)
+    # What is imported until the first frame stays for good: collections would only walk it again and again.
+    gc.disable()
+    try:
+        tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
+        loaded = read_config(args, strict=False)
+        if not args.sources:
+            simulated = [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
+            args.sources = list(loaded.config.markets) or simulated
+        check_venues(args.sources)
+        return _open(args, loaded, lambda: open_sources(args, loaded, paced=True), args.sources)
+    finally:
+        gc.enable()
 
 
 def _open(
@@ -99,6 +106,7 @@ def _open(
     ended: list[Failure | UsageError] = []
 
     async def start() -> None:
+        gc.enable()
         try:
             await monitor.run()
         except (Failure, UsageError) as error:  # nothing to show: say so where it can be read

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -53,11 +54,28 @@ _LOOK: Mapping[Role, tuple[str, str | None, Style]] = {
     "stale": ("flow-dim", None, Style()),
 }
 ROLES: tuple[Role, ...] = tuple(_LOOK)
-_COLORS = frozenset({"panel"}.union(*({front, back or front} for front, back, _ in _LOOK.values())))
+_COLORS = tuple(sorted({"panel"}.union(*({front, back or front} for front, back, _ in _LOOK.values()))))
 #: Roles with a background of their own or in reverse video: a space in them can be seen.
 FILLED: frozenset[Role] = frozenset({"focus", "alert", "flash-up", "flash-down"})
 #: States of a channel whose numbers may be shown as current.
 TRUSTED = frozenset({"LIVE", "UNVERIFIABLE"})
+
+
+@lru_cache(maxsize=32)
+def _looks(values: tuple[str, ...], ground: Color) -> tuple[Mapping[str, Style], Style]:
+    """Styles of the roles and of the header's band on a background; `values` belong to _COLORS.
+
+    From the theme's variables and not by component classes: matching eighteen of those to the style sheet for every
+    panel would take a third of the time until the first frame.
+    """
+    colors = {name: Color.parse(value) for name, value in zip(_COLORS, values, strict=True)}
+    styles: dict[str, Style] = {}
+    for role, (front, back, look) in _LOOK.items():
+        behind = ground if back is None else ground + colors[back]
+        styles[role] = look + Style.from_color(
+            (behind + colors[front]).rich_color, behind.rich_color if behind.a else None
+        )
+    return styles, Style(bgcolor=(ground + colors["panel"]).rich_color)
 
 
 def fit(runs: Runs, width: int) -> Runs:
@@ -158,7 +176,7 @@ class RowPanel(Widget):
         self._composed: list[Hashable] = []
         self._composed_for = Size(0, 0)
         self._stale = False
-        self._styles: dict[str, Style] | None = None
+        self._styles: Mapping[str, Style] | None = None
         self._band = Style()  # background of the header
         self._strips: LRUCache[Hashable, Strip] = LRUCache(1024)
         self._glyphs = glyphs.current()
@@ -294,19 +312,11 @@ class RowPanel(Widget):
             self._strips.set(memo, strip)
         return strip
 
-    def _role_styles(self) -> dict[str, Style]:
-        # From the theme's variables, not by component classes: matching eighteen of those to the style sheet for
-        # every panel would take a third of the time until the first frame.
+    def _role_styles(self) -> Mapping[str, Style]:
         if self._styles is None:
-            colors = {name: Color.parse(value) for name, value in self.app.theme_variables.items() if name in _COLORS}
-            _, ground = self.background_colors
-            self._styles = {}
-            for role, (front, back, look) in _LOOK.items():
-                behind = ground if back is None else ground + colors[back]
-                self._styles[role] = look + Style.from_color(
-                    (behind + colors[front]).rich_color, behind.rich_color if behind.a else None
-                )
-            self._band = Style(bgcolor=(ground + colors["panel"]).rich_color)
+            variables = self.app.theme_variables
+            colors = tuple(variables[name] for name in _COLORS)
+            self._styles, self._band = _looks(colors, self.background_colors[1])
         return self._styles
 
     def notify_style_update(self) -> None:
