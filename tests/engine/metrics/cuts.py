@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
-from engine.metrics.batch import NO_ASK, NO_BID, Batch, Floats, Quotes, Trades
+from engine.metrics.batch import NO_ASK, NO_BID, Band, Batch, Changes, Floats, Quotes, Trades
 from engine.metrics.calculator import Calculator
 
 
@@ -32,6 +33,8 @@ class Touch:
     valid: bool = True
     epoch: int = 0
     sums: dict[int, tuple[int, int]] = field(default_factory=dict)
+    changes: tuple[tuple[int, int, int, int], ...] = ()  # (side, px, before, after) of the levels it names
+    bands: dict[Fraction, tuple[int, int, int, int]] = field(default_factory=dict)  # lots and money within bps
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,24 @@ def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = (), firs
             numbers(Touch),
         ),
         sums={k: (ints([e.sums[k][0] for e in touches]), ints([e.sums[k][1] for e in touches])) for k in taps},
+        changes=_changes(events, first),
+        bands={bps: Band(*(ints([e.bands[bps][i] for e in touches]) for i in range(4))) for bps in touches[0].bands}
+        if touches
+        else {},
         day_volumes=tuple((e.t, e.lots) for e in events if isinstance(e, DayVolume)),
         start=start,
         end=events[-1].t if events else start,
     )
+
+
+def _changes(events: Sequence[Event], first: int) -> Changes:
+    rows = [
+        (e.t, first + i + 1, e.epoch, *change)
+        for i, e in enumerate(events)
+        if isinstance(e, Touch)
+        for change in e.changes
+    ]
+    return Changes(*(np.array(column, np.int64) for column in (zip(*rows, strict=True) if rows else [()] * 7)))
 
 
 def fold(
