@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine.instrument import Instrument
 from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import BookReader, Bound, Context, MetricSpec
@@ -69,12 +70,16 @@ def _mid(book: BookReader, context: Context) -> float | None:
     return context.instrument.price(book.best_bid + book.best_ask) / 2 if _two_sided(book) else None
 
 
+def weighted_mid(instrument: Instrument, bid: int, bid_qty: int, ask: int, ask_qty: int) -> float:
+    """(a q_b + b q_a) / (q_b + q_a) as a price: a heavy bid pulls it up to the ask (Gatheral and Oomen).
+    Ticks and lots of a two-sided touch."""
+    return instrument.price(ask * bid_qty + bid * ask_qty) / (bid_qty + ask_qty)
+
+
 def _weighted_mid(book: BookReader, context: Context) -> float | None:
-    """(a q_b + b q_a) / (q_b + q_a): a heavy bid pulls it up to the ask (Gatheral and Oomen)."""
     if not _two_sided(book):
         return None
-    crossed_weights = book.best_ask * book.bid_qty + book.best_bid * book.ask_qty
-    return context.instrument.price(crossed_weights) / (book.bid_qty + book.ask_qty)
+    return weighted_mid(context.instrument, book.best_bid, book.bid_qty, book.best_ask, book.ask_qty)
 
 
 def _spread_bps(book: BookReader, context: Context) -> float | None:
@@ -107,7 +112,6 @@ SPECS = (
     _spec("bid_size", "base", "amount at the best bid (inverse contracts: quote units)", _bid_size),
     _spec("ask_size", "base", "amount at the best ask (inverse contracts: quote units)", _ask_size),
     _spec("mid", "price", "middle of best bid and best ask", _mid),
-    _spec("micro", "price", "micro-price: mid weighted by the sizes of the opposite sides", _weighted_mid),
     _spec("wmid", "price", "weighted mid: (ask x bid size + bid x ask size) / (bid size + ask size)", _weighted_mid),
     _spec("spread_bps", "bps", "best ask minus best bid, in basis points of the mid", _spread_bps),
 )

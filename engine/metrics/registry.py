@@ -7,7 +7,24 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from engine.metrics import book_shape, cost, depth, flow, imbalance, ofi, prices, profile, vpin, vwap
+from engine.metrics import (
+    book_shape,
+    cost,
+    depth,
+    flow,
+    illiquidity,
+    imbalance,
+    kyle,
+    level_flow,
+    microprice,
+    ofi,
+    prices,
+    profile,
+    volatility,
+    vpin,
+    vpin_bvc,
+    vwap,
+)
 from engine.metrics.spec import Bound, Context, MetricSpec
 
 if TYPE_CHECKING:
@@ -26,7 +43,25 @@ def _collect(groups: Iterable[tuple[MetricSpec, ...]]) -> Mapping[str, MetricSpe
 
 #: Metrics by name, in the order of lists.
 SPECS: Mapping[str, MetricSpec] = _collect(
-    module.SPECS for module in (prices, vwap, flow, ofi, imbalance, depth, book_shape, vpin, cost, profile)
+    module.SPECS
+    for module in (
+        prices,
+        microprice,
+        vwap,
+        flow,
+        ofi,
+        imbalance,
+        depth,
+        book_shape,
+        level_flow,
+        vpin,
+        vpin_bvc,
+        cost,
+        kyle,
+        illiquidity,
+        volatility,
+        profile,
+    )
 )
 
 
