@@ -88,8 +88,8 @@ class Param:
     #: What the text may be and what the argument becomes (see names.py):
     #: "window" int ns | "anchored" int ns, or "session", or "start" | "levels" int | "bps" float |
     #: "levels_or_bps" int = levels, float = bps | "size" float, or "adv/50" as text | "least_size" float, may be 0 |
-    #: "count" int | "side" one of "bid", "ask", "buy", "sell" | "notional" float, quote units | "factor" float, may be negative |
-    #: "choice:a|b|c" one of these words (lower case)
+    #: "count" int | "side" one of "bid", "ask", "buy", "sell" | "notional" float, quote units |
+    #: "factor" float, may be negative | "choice:a|b|c" one of these words (lower case)
     kind: str
     default: str | None = None  # text of the default; None: must be given
     meaning: str = ""
