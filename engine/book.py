@@ -2,8 +2,8 @@
 
 Slots count from the better end of a side's window, so on both sides a smaller slot is a better
 price. The scalar update loop writes numpy's memory through a memoryview: single messages stay cheap
-(20 % cheaper than through `array.array`), and depth, walks and top-N are vector reads. Sizes are held exactly as the venue wrote
-them (they are set, never accumulated) and become lots when read.
+(20 % cheaper than through `array.array`), and depth, walks and top-N are vector reads. Sizes are held
+exactly as the venue wrote them (they are set, never accumulated) and become lots when read.
 
 Price text is mapped to its slot once and remembered; that is where a price off the grid is found.
 """
@@ -38,7 +38,19 @@ class BookSide:
     `best` is the slot of the best level; WINDOW when the side is empty.
     """
 
-    __slots__ = ("_far", "_instrument", "_inverse", "_spill_px", "best", "edge", "outer", "sign", "sizes", "slots", "view")
+    __slots__ = (
+        "_far",
+        "_instrument",
+        "_inverse",
+        "_spill_px",
+        "best",
+        "edge",
+        "outer",
+        "sign",
+        "sizes",
+        "slots",
+        "view",
+    )
 
     def __init__(self, instrument: Instrument, sign: int) -> None:
         self._instrument = instrument

@@ -17,7 +17,7 @@ class TrustLog:
     """
 
     def __init__(self) -> None:
-        self._said = {c: (Trust.NONE, Reason.NONE, 0) for c in _CHANNELS}  # state, reason, percent
+        self._said = dict.fromkeys(_CHANNELS, (Trust.NONE, Reason.NONE, 0))  # state, reason, percent
         self._since = dict.fromkeys(_CHANNELS, 0)
         self.last_book: int | None = None  # clock of the last message, ns
         self.last_trades: int | None = None

@@ -24,7 +24,7 @@ class ViewRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """Trust of one channel. `state` is a Trust name: LIVE, WARMING, RESYNC, STALE, SILENT, CROSSED, UNVERIFIABLE, NONE."""
+    """Trust of one channel. `state` is the name of an `engine.tape.Trust`."""
 
     state: str
     reason: str  # empty, or why, in words

@@ -84,7 +84,8 @@ class Buckets:
         if float(np.sum(qty, dtype=np.float64)) * 2 + self._size >= _SAFE and len(trades) > 1:
             half = len(trades) // 2
             for part in (slice(None, half), slice(half, None)):
-                yield from self.pour(Trades(trades.t[part], trades.px[part], trades.qty[part], trades.side[part], trades.seq[part]), size)
+                columns = (trades.t, trades.px, trades.qty, trades.side, trades.seq)
+                yield from self.pour(Trades(*(column[part] for column in columns)), size)
             return
         yield self._pour(trades.t, qty, trades.side + 1, size)
 
