@@ -58,6 +58,15 @@ class Sink(Protocol):
     def crossed(self) -> bool:
         """Whether the book is crossed or locked after the last message."""
 
+    @property
+    def t(self) -> int:
+        """The market's clock, ns; 0 before the first row."""
+
+    @property
+    def last_trade_id(self) -> int | None:
+        """Id of the newest trade, also of an earlier run that is being resumed: a source whose ids have no gaps
+        fetches what follows it, or tells the hole."""
+
 
 class Engine(Protocol):
     """What a feed may ask of the engine while it runs."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -16,12 +17,13 @@ from engine.book import TickBook, Touch
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
-from engine.metrics.calculator import Calculator
-from engine.metrics.names import Metric
+from engine.metrics.calculator import Calculator, State
+from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
 from engine.metrics.registry import bind
 from engine.metrics.series import Series
 from engine.metrics.spec import Bound, Context
+from engine.metrics.windows import check_state
 from engine.news import (
     BandNews,
     ChangeRow,
@@ -81,6 +83,10 @@ class Market:
         self.profile: Profile | None = None
         self.series: Series | None = None
         self._epoch = 0
+        self._begun = False  # a row of this run has come
+        self._last_trade_id: int | None = None  # folded
+        self._stopped: int | None = None  # clock of the checkpoint, until it is known whether trades are missing since
+        self._missed_since: int | None = None  # a hole from there to the next trade has been told
         self.crossed = False  # the book is crossed or locked after the last message (Sink)
         self.calculators: dict[Hashable, Calculator] = {}
         self._bound: dict[str, Bound] = {}
@@ -145,7 +151,7 @@ class Market:
                 probes.append((metric.canonical, lambda probe=bound.probe: probe(self.order_book, self.context)))
         grid = Grid(sampler, tuple(probes))
         self._grids.append(grid)
-        if self.t:
+        if self._begun:
             grid.begin(self.t)
         self._plan_probe()
 
@@ -157,7 +163,7 @@ class Market:
     def _plan_probe(self) -> None:
         waiting = [grid.next_probe for grid in self._grids if grid.probing and grid.next is not None]
         self._next_probe = min(waiting, default=_NEVER)
-        if self.t:
+        if self._begun:
             self._barrier = min(self._next_probe, LATEST)
 
     def calculator(self, metric: Metric) -> Calculator | None:
@@ -174,6 +180,60 @@ class Market:
             return None
         value = float(self.calculators[bound.share].sample(bound.field, np.array([self.t]))[0])
         return None if np.isnan(value) else value
+
+    # ---- checkpoints
+
+    @property
+    def last_trade_id(self) -> int | None:
+        """See Sink.last_trade_id."""
+        return self._trades[-1][6] if self._trades else self._last_trade_id
+
+    def state(self) -> State:
+        """Everything the numbers stand on but the book and the trust in it, with what came folded in."""
+        self._fold(final=False)
+        return {
+            "kind": "market",
+            "version": 1,
+            "t": self.t,
+            "recv": self.recv,
+            "messages": self.messages,
+            "epoch": self._epoch,
+            "missing": self.missing,
+            "refused": self.refused,
+            "last_trade_id": self._last_trade_id,
+            "stopped": self._stopped,
+            "last": [self.trust.last_book, self.trust.last_trades],
+            "prints": np.array(self.prints, np.int64).reshape(-1, 6),
+            "metrics": list(self._bound),
+            "calculators": {repr(share): calculator.state() for share, calculator in self.calculators.items()},
+        }
+
+    def resume(self, state: State) -> None:
+        """Go on from the `state()` of an earlier run, as if its tape went on with the loss of the book.
+
+        All metrics of that run are computed again, whether asked for or not. When the next trade does not follow
+        the last one by its id, a hole is marked in between. Grids begin with the next row. Raises ValueError (or
+        what a calculator raises) when the market has begun or the state does not fit: then it is spoilt.
+        """
+        check_state(state, "market", 1)
+        if self._begun or self.messages:
+            raise ValueError("only a market that has not begun can resume")
+        for text in state["metrics"]:
+            with suppress(MetricError, ValueError):  # a name this program no longer knows
+                self.ensure(parse_metric(text))
+        states = state["calculators"]
+        for share, calculator in self.calculators.items():
+            if (known := states.get(repr(share))) is not None:
+                calculator.restore(known)
+        self.t = self._folded = self.horizon = state["t"]
+        self.recv, self.messages, self._epoch = state["recv"], state["messages"], state["epoch"]
+        self.missing, self.refused = state["missing"], state["refused"]
+        self._last_trade_id = state["last_trade_id"]
+        self._stopped = self.t if state["stopped"] is None else state["stopped"]
+        self.trust.last_book, self.trust.last_trades = state["last"]
+        if self.prints.maxlen:
+            self.prints.extend(tuple(print_) for print_ in state["prints"].tolist())
+        self.status(self.recv, self.t, Channel.BOOK, Trust.NONE)
 
     # ---- messages (the live carrier)
 
@@ -248,8 +308,12 @@ class Market:
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
         """See Sink.hole."""
         self._heard(recv, ts)
+        if self._trades:
+            self._join(self._trades[0][6])
         self.missing += max(1, count)
-        if self.series is not None:
+        if self._stopped is not None:
+            self._missed_since, self._stopped = self._stopped, None
+        elif self.series is not None:
             self.series.hole(self.t)
 
     def status(
@@ -284,14 +348,20 @@ class Market:
         if ts > LATEST or ts < EARLIEST:
             self.refused += 1
             return
-        if not self.t:
-            for grid in self._grids:
-                grid.begin(ts)
-            self.t = self._folded = ts
-            self._plan_probe()
+        if not self._begun:
+            self._begin(ts)
         if ts > self._next_probe:
             self._catch(ts)
         self.t = ts
+
+    def _begin(self, ts: int) -> None:
+        """The first row of this run."""
+        self._begun = True
+        for grid in self._grids:
+            grid.begin(ts)
+        if not self.t:
+            self.t = self._folded = ts
+        self._plan_probe()
 
     def _catch(self, until: int) -> None:
         for grid in self._grids:
@@ -344,6 +414,12 @@ class Market:
         if not rows["flags"][-1] & Flag.LAST:
             raise ValueError(f"{self.instrument.market}: rows are cut inside a message")
         self._fold(final=False)
+        if self._stopped is not None:
+            first = np.flatnonzero((rows["kind"] == Kind.TRADE) & (rows["flags"] & Flag.LAST != 0))[:1]
+            if len(first) and int(first[0]) + 1 < len(rows):  # a hole may come before the first trade, or after it
+                self.apply(rows[: int(first[0]) + 1])
+                self.apply(rows[int(first[0]) + 1 :])
+                return
         ts = rows["ts"]
         sane = (ts >= EARLIEST) & (ts <= LATEST)
         if not sane.all():
@@ -355,8 +431,8 @@ class Market:
         clock = np.maximum.accumulate(np.maximum(ts, self.t))
         kind, flags = rows["kind"], rows["flags"]
         ends = np.flatnonzero(flags & Flag.LAST)
-        if not self.t:
-            self._advance(int(clock[0]))
+        if not self._begun and clock[-1] > self.t:
+            self._begin(int(clock[clock > self.t][0]))
         before = self.messages
         number = before + 1 + np.concatenate(([0], np.cumsum(flags[:-1] & Flag.LAST != 0)))  # of each row's message
         trade = kind == Kind.TRADE
@@ -454,6 +530,7 @@ class Market:
             self.latency.append(self._lag)
         flow: Trades = NO_TRADES
         if trades is not None:
+            self._note_trades(trades)
             self.trust.last_trades = int(trades.t[-1])
             flow = trades.flow()
             if self.prints.maxlen:
@@ -477,6 +554,27 @@ class Market:
         self._day_volumes.clear()
         self._folded = self.t
         self._deliver(final)
+
+    def _note_trades(self, trades: TradeColumns) -> None:
+        """Which trade is the newest, and whether the first after a resume follows the last before it."""
+        if self._stopped is not None:
+            known = self._last_trade_id
+            new = np.flatnonzero((trades.flags & Flag.REPLAYED == 0) | (known is not None and trades.id > known))
+            if len(new):
+                self._join(int(trades.id[new[0]]))
+        if self._missed_since is not None and self.series is not None:
+            self.series.hole(self._missed_since, int(trades.t[0]))
+        self._missed_since = None
+        self._last_trade_id = int(trades.id[-1])
+
+    def _join(self, trade_id: int) -> None:
+        """The first trade since the resume: without the one before it, an unknown number is missing."""
+        if self._stopped is None:
+            return
+        if self._last_trade_id is None or trade_id != self._last_trade_id + 1:
+            self.missing += 1
+            self._missed_since = self._stopped
+        self._stopped = None
 
     def _changed(self) -> Changes | None:
         if self._changes is None:

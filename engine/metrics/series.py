@@ -32,7 +32,7 @@ class Series:
     def __init__(self, context: Context) -> None:
         self._instrument = context.instrument
         self._rows = Columns(*[np.int64] * 9)
-        self._holes: list[int] = []  # slots, ascending
+        self._holes: list[tuple[int, int]] = []  # (first, last) slot, ascending
         self._cvd = 0  # lots, of the session of the latest trade
         self._day = -1
 
@@ -70,13 +70,13 @@ class Series:
         oldest = (t - KEPT) // SLOT
         # the last row before stays: it says where price and CVD stood
         self._rows.drop(int(self._rows[_SLOT].searchsorted(oldest, "left")) - 1)
-        while self._holes and self._holes[0] < oldest:
+        while self._holes and self._holes[0][1] < oldest:
             del self._holes[0]
 
     def state(self) -> State:
         return {
             "kind": "series",
-            "version": 1,
+            "version": 2,
             "rows": self._rows.state(),
             "holes": list(self._holes),
             "cvd": self._cvd,
@@ -84,17 +84,20 @@ class Series:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "series", 1)
+        check_state(state, "series", 2)
         self._rows.restore(state["rows"])
-        self._holes, self._cvd, self._day = list(state["holes"]), state["cvd"], state["day"]
+        self._holes = [(first, last) for first, last in state["holes"]]
+        self._cvd, self._day = state["cvd"], state["day"]
 
     # ---- what a chart reads
 
-    def hole(self, t: int) -> None:
-        """Trades are known to be missing at clock `t`."""
-        slot = t // SLOT
-        if not self._holes or self._holes[-1] < slot:
-            self._holes.append(slot)
+    def hole(self, t: int, until: int | None = None) -> None:
+        """Trades are known to be missing at clock `t`, or from there to `until`."""
+        first, last = t // SLOT, max(t, until or t) // SLOT
+        if self._holes and self._holes[-1][1] >= first:
+            first = max(first, self._holes[-1][1] + 1)
+        if first <= last:
+            self._holes.append((first, last))
 
     def columns(self, step: int, count: int, t: int) -> SeriesView:
         """`count` columns of `step` ns (a multiple of 1 s), the last one holding the instant `t`.
@@ -137,9 +140,9 @@ class Series:
 
         unknown = 0 if begin else (int(traded[0]) if len(traded) else count)
         price, cvd = carried(_LAST), carried(_CVD)
-        holes = np.array(self._holes, np.int64) // width - first
         hole = np.zeros(count, np.bool_)
-        hole[holes[(holes >= 0) & (holes < count)]] = True
+        for begins, ends_at in self._holes:
+            hole[max(begins // width - first, 0) : max(ends_at // width - first + 1, 0)] = True
 
         def shown(values: Floats) -> tuple[float | None, ...]:
             return (None,) * unknown + tuple(values[unknown:].tolist())

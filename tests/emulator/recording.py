@@ -41,6 +41,8 @@ class RecordingSink:
     clocks: list[tuple[int, int]] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     snapshots: int = 0
+    t: int = 0
+    last_trade_id: int | None = None
     updates: int = 0
 
     def apply(self, rows: Rows) -> None:
@@ -62,6 +64,7 @@ class RecordingSink:
         self.instrument.ticks(px)
         self.instrument.lots(size)
         self.trades.append(SeenTrade(trade_id, px, size, side, flags, ts))
+        self.last_trade_id = trade_id
         self.events.append(f"{trade_id}{'r' if flags & Flag.RECOVERED else ''}")
 
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
