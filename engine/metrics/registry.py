@@ -16,6 +16,7 @@ from engine.metrics import (
     imbalance,
     kyle,
     level_flow,
+    markout,
     microprice,
     ofi,
     prices,
@@ -59,6 +60,7 @@ SPECS: Mapping[str, MetricSpec] = _collect(
         cost,
         kyle,
         illiquidity,
+        markout,
         volatility,
         profile,
     )

@@ -16,7 +16,7 @@ from engine.metrics.kyle import Kyle, fit_line
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.spec import Context
 from tests.engine.metrics.cuts import Event, Fill, Touch, every_event, fold, random_cuts
-from tests.engine.metrics.mids import mid_at, with_epochs
+from tests.engine.metrics.prevailing_mid import mid_at, with_epochs
 from tests.engine.metrics.tapes import BEFORE_MIDNIGHT, INVERSE, LINEAR, SECOND, instants, random_tape
 
 BAR, COUNT = 2 * SECOND, 70
