@@ -15,6 +15,7 @@ from engine.metrics import (
     flow,
     illiquidity,
     imbalance,
+    impact,
     kyle,
     level_flow,
     markout,
@@ -67,6 +68,7 @@ SPECS: Mapping[str, MetricSpec] = _collect(
         kyle,
         illiquidity,
         markout,
+        impact,
         volatility,
         profile,
     )
