@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from engine.instrument import Instrument
-from engine.metrics.batch import NO_ASK, NO_BID, Batch, Bools, Floats, Quotes
+from engine.metrics.batch import Batch, Bools, Floats
 from engine.metrics.calculator import State
 from engine.metrics.integral import MAX_WINDOW, StepIntegral
+from engine.metrics.queue_flow import QueueFlow
 from engine.metrics.spec import Bound, MetricSpec, Param
 from engine.metrics.windows import Columns, check_state
 from engine.tape import Ints
@@ -21,23 +22,6 @@ from engine.tape import Ints
 #: The mean depth that normalises OFI is taken over so many windows.
 DEPTH_WINDOWS: Final = 10
 _NEVER: Final = -(1 << 63)
-
-
-def touch_flow(bid: Ints, bid_qty: Ints, ask: Ints, ask_qty: Ints) -> Ints:
-    """e_n of each state against the one before it, lots, int64; n states give n - 1 values.
-
-    e = q_b [b >= b'] - q_b' [b <= b'] - q_a [a <= a'] + q_a' [a >= a'], primes marking the state before.
-    An empty side stands as NO_BID or NO_ASK with size 0.
-    """
-    b, a = bid[1:], ask[1:]
-    was_b, was_a = bid[:-1], ask[:-1]
-    flow: Ints = (
-        bid_qty[1:] * (b >= was_b)
-        - bid_qty[:-1] * (b <= was_b)
-        - ask_qty[1:] * (a <= was_a)
-        + ask_qty[:-1] * (a >= was_a)
-    )
-    return flow
 
 
 class OrderFlowImbalance:
@@ -51,7 +35,7 @@ class OrderFlowImbalance:
     def __init__(self, instrument: Instrument) -> None:
         self._instrument = instrument
         self._span = 0  # longest look-back asked for so far, ns
-        self._last: Ints | None = None  # epoch, bid, bid_qty, ask, ask_qty of the last valid row
+        self._queues = QueueFlow(1)
         self._flow = Columns(np.int64, np.int64)  # t, running sum of e
         self._flow.append([_NEVER], [0])
         self._depth = StepIntegral()  # q_b + q_a
@@ -61,30 +45,10 @@ class OrderFlowImbalance:
         if not len(quotes):
             return
         self._depth.extend(quotes.t, np.where(quotes.valid, quotes.bid_qty + quotes.ask_qty, 0), quotes.valid)
-        self._emit(quotes)
-
-    def _emit(self, quotes: Quotes) -> None:
-        keep = quotes.valid
-        times = quotes.t[keep]
-        if not len(times):
-            return
-        rows = np.array(
-            [quotes.epoch[keep], quotes.bid[keep], quotes.bid_qty[keep], quotes.ask[keep], quotes.ask_qty[keep]],
-            np.int64,
-        )
-        rows[1] = np.where(rows[2] > 0, rows[1], NO_BID)
-        rows[3] = np.where(rows[4] > 0, rows[3], NO_ASK)
-        first = rows[:, :1] if self._last is None else self._last.reshape(5, 1)
-        known = np.concatenate([first, rows], axis=1)
-        same_epoch = known[0, 1:] == known[0, :-1]
-        flow = touch_flow(*known[1:]) * same_epoch
-        if self._last is None:
-            flow[0] = 0
-        self._last = rows[:, -1].copy()
-        moved = flow != 0
-        if np.any(moved):
+        times, flow = self._queues.of_touch(quotes)
+        if len(times):
             total = self._flow[1][-1:]
-            self._flow.append(times[moved], np.cumsum(np.concatenate([total, flow[moved]]))[1:])
+            self._flow.append(times, np.cumsum(np.concatenate([total, flow[:, 0]]))[1:])
 
     def sample(self, field: str, times: Ints) -> Floats:
         kind, _, text = field.partition(":")
@@ -117,18 +81,17 @@ class OrderFlowImbalance:
     def state(self) -> State:
         return {
             "kind": "ofi",
-            "version": 1,
+            "version": 2,
             "span": self._span,
-            "last": None if self._last is None else self._last.copy(),
+            "queues": self._queues.state(),
             "flow": self._flow.state(),
             "depth": self._depth.state(),
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "ofi", 1)
+        check_state(state, "ofi", 2)
         self._span = max(self._span, state["span"])
-        last = state["last"]
-        self._last = None if last is None else np.array(last, np.int64).reshape(5)
+        self._queues.restore(state["queues"])
         self._flow.restore(state["flow"])
         if not len(self._flow):
             raise ValueError("a state of OFI has at least one row of flow")
