@@ -32,7 +32,7 @@ _MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 def environment(home: Path, **changes: str | None) -> dict[str, str]:
     """A UTF-8 truecolor terminal with an empty home; None takes a variable away."""
     env = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
-    env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
     for name, value in changes.items():
         env.pop(name, None)
         if value is not None:
