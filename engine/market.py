@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.book import TickBook, Touch
 from engine.feed import Levels
+from engine.fees import FeeSchedule
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
 from engine.metrics.calculator import Calculator, State
@@ -66,9 +67,10 @@ class Market:
         metrics: Iterable[Metric] = (),
         chart: bool = False,
         day_lots: int | None = None,
+        fees: FeeSchedule | None = None,
     ) -> None:
         self.instrument = instrument
-        self.context = Context(instrument, day_lots)
+        self.context = Context(instrument, day_lots, fees)
         self.order_book: TickBook | SparseBook = (
             TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.fees import rates, taker_cost
 from engine.instrument import Instrument
 from engine.metrics.depth import book_side, exact, two_sided
 from engine.metrics.spec import BookReader, Bound, Context, MetricSpec, Param
@@ -111,11 +112,15 @@ def slip(book: BookReader, instrument: Instrument, side: int, notional: float | 
     return float(walk.slip_bps[0])
 
 
-def _bind_slip(side: str, notional: float) -> Bound:
-    of_side = book_side(side)
+def _order(side: str, notional: float) -> tuple[int, Fraction]:
+    """The side of the book that is taken, and the notional, exact; raises ValueError."""
     if not (math.isfinite(notional) and notional > 0):
         raise ValueError(f"the order's notional must be a positive number, not {notional}")
-    amount = exact(notional)
+    return book_side(side), exact(notional)
+
+
+def _bind_slip(side: str, notional: float) -> Bound:
+    of_side, amount = _order(side, notional)
 
     def probe(book: BookReader, context: Context) -> float | None:
         return slip(book, context.instrument, of_side, amount)
@@ -123,18 +128,41 @@ def _bind_slip(side: str, notional: float) -> Bound:
     return Bound(probe=probe, needs_book=True)
 
 
+def _bind_cost(side: str, notional: float) -> Bound:
+    of_side, amount = _order(side, notional)
+
+    def probe(book: BookReader, context: Context) -> float | None:
+        _, taker_bps = rates(context.fees, context.instrument)
+        slipped = None if taker_bps is None else slip(book, context.instrument, of_side, amount)
+        return None if slipped is None or taker_bps is None else taker_cost(slipped, taker_bps)
+
+    return Bound(probe=probe, needs_book=True)
+
+
+_ORDER = (
+    Param("side", "side", None, "buy (takes asks) or sell (takes bids); ask and bid are understood too"),
+    Param("N", "notional", "100000", "size of the order in quote units"),
+)
+
 SPECS: tuple[MetricSpec, ...] = (
     MetricSpec(
         name="slip",
-        params=(
-            Param("side", "side", None, "buy (takes asks) or sell (takes bids); ask and bid are understood too"),
-            Param("N", "notional", "100000", "size of the order in quote units"),
-        ),
+        params=_ORDER,
         unit="bps",
         meaning="average price of a market order of N against the mid, positive = worse; unknown unless the known "
         "book fills it wholly",
         warmup="from the first valid two-sided book on; the state of this moment",
         bind=_bind_slip,
+        group="cost",
+    ),
+    MetricSpec(
+        name="cost",
+        params=_ORDER,
+        unit="bps",
+        meaning="slip plus the taker fee: of the user's tier where fees are configured, else as the venue lists it; "
+        "unknown without either",
+        warmup="from the first valid two-sided book on; the state of this moment",
+        bind=_bind_cost,
         group="cost",
     ),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from engine.fees import FeeSchedule
 from engine.instrument import Instrument
 from engine.metrics.calculator import Calculator
 from engine.tape import Ints
@@ -58,6 +59,7 @@ class Context:
 
     instrument: Instrument
     day_lots: int | None = None  # average daily volume given by the user (lots); the tape may tell it too
+    fees: FeeSchedule | None = None  # the user's own; None: as the instrument was listed
 
 
 @dataclass(frozen=True, slots=True)
