@@ -19,6 +19,7 @@ from engine.fees import FeeSchedule
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
 from engine.metrics.calculator import Calculator, State
+from engine.metrics.history import History
 from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
 from engine.metrics.registry import bind
@@ -106,7 +107,8 @@ class Market:
         self._folded = 0  # clock at the last fold
         self.horizon = 0  # nothing before it can be sampled any more
         self._ticks: dict[str, int] = {}
-        self._grids: list[Grid] = []
+        self._grids: list[Grid] = []  # those that calculators learn from come first, inner before outer
+        self._learning = 0  # how many those are
         self._next_probe = _NEVER
         self._barrier = -1  # a later time needs `_advance`: the first one, a probe is due, or it is absurd
         self._lag = 0  # of the newest message
@@ -125,8 +127,14 @@ class Market:
         bound = self._bound.get(metric.canonical)
         if bound is None:
             bound = self._bound[metric.canonical] = bind(metric, self.context)
+            if bound.of is not None:
+                self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
-                self.calculators[bound.share] = bound.make(self.context)
+                self.calculators[bound.share] = calculator = bound.make(self.context)
+                if isinstance(calculator, History):
+                    self._grids.insert(self._learning, self._grid(calculator))
+                    self._learning += 1
+                    self._plan_probe()
             if bound.make is not None:
                 self.calculators[bound.share].sample(bound.field, np.empty(0, np.int64))  # keep what its window needs
             if not (self._taps.issuperset(bound.taps) and self._ladder_counts.issuperset(bound.ladders)):
@@ -146,16 +154,28 @@ class Market:
 
     def sample_for(self, sampler: Sampler) -> None:
         """Read values for `sampler` on its grid from the next instant on."""
-        probes = []
+        self._grids.append(self._grid(sampler))
+        self._plan_probe()
+
+    def _grid(self, sampler: Sampler) -> Grid:
+        """Beginning with the clock; it reads the book for the metrics that stand on the book alone."""
+        probes = {}
         for metric in sampler.metrics:
-            bound = self.ensure(metric)
+            of, bound = self._innermost(metric)
             if bound.probe is not None:
-                probes.append((metric.canonical, lambda probe=bound.probe: probe(self.order_book, self.context)))
-        grid = Grid(sampler, tuple(probes))
-        self._grids.append(grid)
+                probes[of.canonical] = lambda probe=bound.probe: probe(self.order_book, self.context)
+        grid = Grid(sampler, tuple(probes.items()))
         if self._begun:
             grid.begin(self.t)
-        self._plan_probe()
+        return grid
+
+    def _innermost(self, metric: Metric) -> tuple[Metric, Bound]:
+        """The metric inside statistics of statistics, itself if it is none."""
+        bound = self.ensure(metric)
+        while bound.of is not None:
+            metric = bound.of
+            bound = self.ensure(metric)
+        return metric, bound
 
     def forget(self, sampler: Sampler) -> None:
         """Stop reading for `sampler`."""
@@ -175,13 +195,27 @@ class Market:
 
     def value(self, metric: Metric) -> float | None:
         """`metric` now; None when unknown."""
-        bound = self.ensure(metric)
+        inner, bound = self._innermost(metric)
+        caught: dict[str, Floats] = {}
         if bound.probe is not None:
-            return bound.probe(self.order_book, self.context)
+            read = bound.probe(self.order_book, self.context)
+            if inner is metric:
+                return read
+            caught[inner.canonical] = np.array([np.nan if read is None else read])
         if not self.t:
             return None
-        value = float(self.calculators[bound.share].sample(bound.field, np.array([self.t]))[0])
+        value = float(self.values(metric, np.array([self.t]), caught)[0])
         return None if np.isnan(value) else value
+
+    def values(self, metric: Metric, times: Ints, caught: dict[str, Floats]) -> Floats:
+        """Values at ascending instants; of metrics that read the book alone as `caught` there, by canonical name."""
+        bound = self.ensure(metric)
+        if bound.probe is not None:
+            return caught.get(metric.canonical, np.empty(0))
+        calculator = self.calculators[bound.share]
+        if isinstance(calculator, History) and bound.of is not None:
+            return calculator.beside(bound.field, times, self.values(bound.of, times, caught))
+        return calculator.sample(bound.field, times)
 
     # ---- checkpoints
 
@@ -589,7 +623,7 @@ class Market:
         if self._next_probe < self.t + final:
             self._catch(self.t + final)
         horizon = self.t
-        for grid in self._grids:
+        for grid in tuple(self._grids):  # a sampler may ask for new metrics
             times = grid.due(self.t, final)
             grid.sampler.take(times, self.t, _Reader(self, self.t + final, grid.caught()))
             if grid.next is not None:
@@ -610,10 +644,7 @@ class _Reader:
 
     def values(self, metric: Metric, times: Ints) -> Floats:
         """See Reader."""
-        bound = self._market.ensure(metric)
-        if bound.probe is not None:
-            return self._caught.get(metric.canonical, np.empty(0))
-        return self._market.calculators[bound.share].sample(bound.field, times)
+        return self._market.values(metric, times, self._caught)
 
     def closings(self, metric: Metric, since: int) -> Ints | None:
         """See Reader."""

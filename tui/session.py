@@ -17,7 +17,17 @@ from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
 from tui.monitor import AlertFields
 
 #: How a metric whose arguments have no defaults may be typed.
-_EXAMPLES = {"W": "30s", "L": "5", "X": "10bps", "side": "bid", "N": "100k", "V": "adv/50", "n": "50", "k": "2"}
+_EXAMPLES = {
+    "metric": "spread_bps",
+    "W": "30s",
+    "L": "5",
+    "X": "10bps",
+    "side": "bid",
+    "N": "100k",
+    "V": "adv/50",
+    "n": "50",
+    "k": "2",
+}
 
 
 def rule_of(fields: AlertFields, message: str | None = None) -> Rule:

@@ -25,7 +25,7 @@ _GRAMMAR = r"""
     metric: NAME [ARGUMENTS]
     ABS: /abs(?=\s*\()/
     NAME: /(?!abs\s*\()[A-Za-z_][A-Za-z_0-9]*/
-    ARGUMENTS: /\([^()]*\)/
+    ARGUMENTS: /\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)/
     CMP: ">=" | "<=" | ">" | "<"
     LEVEL: /[^\s<>=]+/
     %ignore /\s+/

@@ -1,14 +1,14 @@
 """Names of metrics as people write them: `cvd`, `ti(30s)`, `vpin(1000,50)`, `depth(side=bid, X=10bps)`.
 
 A small grammar finds names and arguments; what an argument's text may be follows from the kind that
-its `Param` declares. Nothing is evaluated.
+its `Param` declares. An argument may itself be a metric: `pct(ti(30s), 1d)`. Nothing is evaluated.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from engine.metrics.registry import SPECS
-from engine.metrics.spec import MetricSpec, Param
+from engine.metrics.spec import UNIT_OF_METRIC, MetricSpec, Param
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 _GRAMMAR = """
     metrics: metric ("," metric)*
     metric: WORD [OPEN [argument ("," argument)*] ")"]
-    argument: [WORD "="] WORD
+    argument: [WORD "="] metric
     OPEN: "("
     WORD: /[^\\s,()=]+/
     %ignore /\\s+/
 """
 _READABLE = {"WORD": "a name or value", "COMMA": "','", "OPEN": "'('", "RPAR": "')'", "EQUAL": "'='", "$END": "the end"}
 _LONGEST_TEXT = 20_000
+_DEEPEST = 3  # metrics inside one another
 
 _NS = {"ns": 1, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 _LONGEST_WINDOW = 90 * _NS["d"]
@@ -101,8 +102,9 @@ class _Asked:
     """One metric as the grammar found it."""
 
     name: _Word
-    arguments: list[tuple[_Word | None, _Word]]  # (keyword or None, value)
+    arguments: list[tuple[_Word | None, _Asked]]  # (keyword or None, value: a plain one has a name only)
     key: str
+    bracket: int | None = None  # position of the "(" after the name
 
 
 @cache
@@ -124,18 +126,24 @@ def _read(text: str) -> list[_Asked]:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
         raise _syntax_error(text, error) from None
-    asked = []
-    for node in tree.find_data("metric"):
-        pairs = [[_word(token) for token in argument.children] for argument in node.find_data("argument")]
-        arguments = [(keyword, value) for keyword, value in pairs if value is not None]
-        name = _word(node.children[0])
-        assert name is not None
-        asked.append(_Asked(name, arguments, text[node.meta.start_pos : node.meta.end_pos]))
-    return sorted(asked, key=lambda one: one.name.position)
+    return [_asked(text, node, 1) for node in tree.children]
 
 
-def _word(token: Any) -> _Word | None:
-    return None if token is None else _Word(str(token), token.start_pos)
+def _asked(text: str, node: Any, depth: int) -> _Asked:
+    name, bracket, *arguments = node.children
+    if depth > _DEEPEST + 1:  # the innermost metric may have arguments
+        position = node.meta.start_pos
+        raise MetricError("metrics too deep inside one another,", text, str(name), position, f"at most {_DEEPEST}")
+    pairs = [(argument.children[0], argument.children[1]) for argument in arguments if argument is not None]
+    return _Asked(
+        _Word(str(name), name.start_pos),
+        [
+            (None if key is None else _Word(str(key), key.start_pos), _asked(text, value, depth + 1))
+            for key, value in pairs
+        ],
+        text[node.meta.start_pos : node.meta.end_pos],
+        None if bracket is None else bracket.start_pos,
+    )
 
 
 def _syntax_error(text: str, error: UnexpectedInput) -> MetricError:
@@ -164,13 +172,15 @@ def _metric(text: str, asked: _Asked) -> Metric:
         spec.bind(*values)
     except ValueError as error:
         raise MetricError(f"{_shown(asked.key)}: {error}", text, asked.key, position) from None
+    if spec.unit == UNIT_OF_METRIC:
+        spec = replace(spec, unit=values[0].spec.unit)
     texts = ",".join(canonical for _, canonical in read)
     return Metric(asked.key, name, values, f"{name}({texts})" if texts else name, spec)
 
 
-def _given(text: str, spec: MetricSpec, asked: _Asked) -> dict[str, _Word]:
+def _given(text: str, spec: MetricSpec, asked: _Asked) -> dict[str, _Asked]:
     """The arguments' texts by the names of their parameters; raises MetricError unless they are right in number."""
-    given: dict[str, _Word] = {}
+    given: dict[str, _Asked] = {}
     for index, (keyword, value) in enumerate(asked.arguments):
         if keyword is not None:
             param = _by_name(text, spec, keyword)
@@ -178,9 +188,11 @@ def _given(text: str, spec: MetricSpec, asked: _Asked) -> dict[str, _Word]:
             param = spec.params[index]
         else:
             most = f"at most {len(spec.params)}: {usage(spec)}" if spec.params else f"{spec.name} without arguments"
-            raise MetricError(f"one argument too many, {_shown(value.text)},", text, value.text, value.position, most)
+            raise MetricError(
+                f"one argument too many, {_shown(value.key)},", text, value.key, value.name.position, most
+            )
         if param.name in given:
-            raise MetricError(f"{param.name} given twice", text, value.text, value.position, usage(spec))
+            raise MetricError(f"{param.name} given twice", text, value.key, value.name.position, usage(spec))
         given[param.name] = value
     for param in spec.params:
         if param.name not in given and param.default is None:
@@ -215,8 +227,15 @@ class _RefusedError(Exception):
     """An argument's text is not what its kind allows; says what is."""
 
 
-def _value(text: str, spec: MetricSpec, param: Param, given: _Word | None) -> tuple[Any, str]:
+def _value(text: str, spec: MetricSpec, param: Param, asked: _Asked | None) -> tuple[Any, str]:
     """An argument and its canonical text."""
+    if param.kind == "metric":
+        assert asked is not None, "a metric argument has no default"
+        metric = _metric(text, asked)
+        return metric, metric.canonical
+    if asked is not None and asked.bracket is not None:
+        raise MetricError("unexpected '('", text, "(", asked.bracket, f"the value of {param.name} to end")
+    given = None if asked is None else asked.name
     source = given or _Word(str(param.default), 0)
     kind, _, choices = param.kind.partition(":")
     try:
@@ -355,6 +374,16 @@ def _factor(source: str) -> tuple[Any, str]:
     return float(value), _plain(value)
 
 
+def _confidence(source: str) -> tuple[Any, str]:
+    expected = "a confidence such as 0.99 or 99%, above 0.5 and below 1"
+    percent = source.endswith("%")
+    value = _number(source.removesuffix("%"), expected, Decimal(0), Decimal(100 if percent else 1))
+    value = value.scaleb(-2) if percent else value
+    if not Decimal("0.5") < value < 1:
+        raise _RefusedError(expected)
+    return float(value), _plain(value)
+
+
 _READERS: dict[str, Callable[[str], tuple[Any, str]]] = {
     "window": _window,
     "anchored": _anchored,
@@ -367,6 +396,7 @@ _READERS: dict[str, Callable[[str], tuple[Any, str]]] = {
     "side": _side,
     "notional": _notional,
     "factor": _factor,
+    "confidence": _confidence,
 }
 
 

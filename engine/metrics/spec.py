@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.fees import FeeSchedule
 from engine.instrument import Instrument
 from engine.metrics.calculator import Calculator
 from engine.tape import Ints
+
+if TYPE_CHECKING:
+    from engine.metrics.names import Metric
+
+#: Unit of a metric that is in the unit of its first argument, itself a metric.
+UNIT_OF_METRIC: Final = "of the metric"
 
 
 class BookReader(Protocol):
@@ -80,6 +86,7 @@ class Bound:
     changes: bool = False  # whether `Batch.changes` must be there (costs ~0.3 µs a level)
     needs_book: bool = False
     needs_trades: bool = False
+    of: Metric | None = None  # the calculator is a `History` of this metric and compares with its values
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,8 @@ class Param:
     #: "window" int ns | "anchored" int ns, or "session", or "start" | "levels" int | "bps" float |
     #: "levels_or_bps" int = levels, float = bps | "size" float, or "adv/50" as text | "least_size" float, may be 0 |
     #: "count" int | "side" one of "bid", "ask", "buy", "sell" | "notional" float, quote units |
-    #: "factor" float, may be negative | "choice:a|b|c" one of these words (lower case)
+    #: "factor" float, may be negative | "confidence" float | "metric" Metric, to be given |
+    #: "choice:a|b|c" one of these words (lower case)
     kind: str
     default: str | None = None  # text of the default; None: must be given
     meaning: str = ""
@@ -103,7 +111,7 @@ class MetricSpec:
 
     name: str
     params: tuple[Param, ...]
-    unit: str  # "base", "quote", "bps", "price", "ratio", "count", "s", "1/s", ...
+    unit: str  # UNIT_OF_METRIC, or "base", "quote", "bps", "price", "ratio", "count", "s", "1/s", ...
     meaning: str  # one line
     warmup: str  # one line: from when on there is a value, and what it covers
     bind: Callable[..., Bound]  # gets the parsed arguments in the order of `params`; ValueError: they don't go together

@@ -34,6 +34,17 @@ def test_defaults_are_filled_in() -> None:
     assert parse_metric("vwap_band(W=1h, k=1.5)").canonical == "vwap_band(1.5,1h)"
 
 
+def test_a_metric_may_be_an_argument() -> None:
+    first, second = parse_metrics("pct(ti( 0.5m ), W=1h),max(metric=z(spread_bps(), 1d),24h)")
+    assert (first.key, first.canonical) == ("pct(ti( 0.5m ), W=1h)", "pct(ti(30s),1h)")
+    assert first.args[0].canonical == "ti(30s)"
+    assert first.args[1] == 3_600 * S
+    assert second.canonical == "max(z(spread_bps,1d),1d)"
+    assert (first.spec.unit, second.spec.unit) == ("ratio", "z")
+    assert parse_metric("median(spread_bps,1h)").spec.unit == "bps"
+    assert parse_metric("median(max(last,1h),1h)").spec.unit == "price"
+
+
 def test_a_repeated_key_comes_once() -> None:
     assert [m.key for m in parse_metrics("cvd,last,cvd")] == ["cvd", "last"]
 
@@ -75,7 +86,15 @@ def test_arguments_of_every_kind(text: str, args: tuple[object, ...]) -> None:
         ("cvd,ti(30s),vpni(1,2)", "at character 13"),
         ("zzzzzz", "unknown metric 'zzzzzz'"),
         ("cvd,", "too early"),
-        ("ti(30s", "expected ')'"),
+        ("ti(30s", "too early, at character 7"),
+        ("ti(30s", "')'"),
+        ("ti(5(3))", "unexpected '('"),
+        ("pct", "lacks metric"),
+        ("pct(cvdd)", "did you mean 'cvd'"),
+        ("pct(ti(30x),1d)", "at character 8"),
+        ("pct(spread_bps,10s)", "look-back must be from 300 s"),
+        ("max(spread_bps,8d)", "7 days"),
+        ("pct(pct(pct(pct(ti(30s)))))", "too deep"),
         ("ti 30s", "unexpected '30s'"),
         ("ti(30s))", "unexpected ')'"),
         ("ti((30s))", "unexpected '('"),
@@ -166,7 +185,15 @@ def test_registry_is_complete() -> None:
         assert spec.warmup
         assert spec.group
         assert "\n" not in spec.meaning + spec.warmup
-        needed = {"factor": "1", "side": "bid", "bps": "10bps", "notional": "100k", "size": "1000", "count": "50"}
+        needed = {
+            "metric": "cvd",
+            "factor": "1",
+            "side": "bid",
+            "bps": "10bps",
+            "notional": "100k",
+            "size": "1000",
+            "count": "50",
+        }
         given = [f"{p.name}={needed.get(p.kind, '1')}" for p in spec.params if p.default is None]
         text = f"{spec.name}({','.join(given)})" if given else spec.name
         if spec.name in ("slip", "cost"):
@@ -174,7 +201,7 @@ def test_registry_is_complete() -> None:
         metric = parse_metric(text)
         bound = spec.bind(*metric.args)
         assert (bound.make is None) != (bound.probe is None)
-        assert bool(bound.field) == (bound.make is not None)
+        assert bound.make is not None or not bound.field
         assert bound.needs_book or bound.needs_trades
         assert usage(spec).startswith(spec.name)
 
