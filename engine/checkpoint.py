@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 import zstandard
 
-from engine.instrument import Instrument
 from engine.metrics.calculator import State
 from engine.metrics.windows import DAY
 from engine.state_codec import CodecError, decode, encode
@@ -75,18 +74,18 @@ class _Head(msgspec.Struct):
 _decode_head = msgspec.msgpack.Decoder(_Head).decode
 
 
-def identity(instrument: Instrument) -> tuple[str, ...]:
+def identity(market: Market) -> tuple[str, ...]:
     """What numbers of a market stand on; fees and names may change under way."""
-    i = instrument
-    return (i.market, str(i.tick), str(i.lot), i.kind, str(i.contract), i.base, i.quote, str(i.fixed_tick))
+    i = market.instrument
+    grid = (str(i.tick), str(i.lot), i.kind, str(i.contract), i.base, i.quote, str(i.fixed_tick))
+    return (i.market, *grid, str(market.context.day_lots))
 
 
 def checkpoint_of(market: Market) -> Checkpoint:
     """The market as it stands, with everything folded that came."""
     state = market.state()
     kinds = {key: f"{s.get('kind')} {s.get('version')}" for key, s in state["calculators"].items()}
-    instrument = market.instrument
-    return Checkpoint(instrument.market, identity(instrument), market.t, market.last_trade_id, kinds, state)
+    return Checkpoint(market.instrument.market, identity(market), market.t, market.last_trade_id, kinds, state)
 
 
 def pack(checkpoint: Checkpoint) -> tuple[bytes, bytes]:
@@ -134,13 +133,13 @@ def unpack(data: bytes) -> Checkpoint:
     return Checkpoint(head.market, tuple(head.identity), head.clock, head.last_trade_id, dict(head.calculators), state)
 
 
-def check(checkpoint: Checkpoint, instrument: Instrument, now: int) -> bool:
+def check(checkpoint: Checkpoint, market: Market, now: int) -> bool:
     """Whether to resume at wall time `now` (ns): False when it is of an earlier session.
 
     CheckpointError when it is not of this instrument, or of a time that has not come.
     """
-    if checkpoint.identity != identity(instrument):
-        raise CheckpointError("it is of another instrument, or tick, lot or contract have changed")
+    if checkpoint.identity != identity(market):
+        raise CheckpointError("it is of another instrument, or tick, lot, contract or the given daily volume changed")
     if checkpoint.clock > now + _AHEAD:
         raise CheckpointError("its clock is ahead of ours")
     return checkpoint.clock // DAY == now // DAY

@@ -16,6 +16,7 @@ import numpy as np
 from engine.book import TickBook, Touch
 from engine.feed import Levels
 from engine.fees import FeeSchedule
+from engine.history import Bars
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
 from engine.metrics.calculator import Calculator, State
@@ -88,6 +89,7 @@ class Market:
         self._epoch = 0
         self._begun = False  # a row of this run has come
         self._last_trade_id: int | None = None  # folded
+        self._first: int | None = None  # clock of the first row ever; not known after a resume
         self._stopped: int | None = None  # clock of the checkpoint, until it is known whether trades are missing since
         self._missed_since: int | None = None  # a hole from there to the next trade has been told
         self.crossed = False  # the book is crossed or locked after the last message (Sink)
@@ -216,6 +218,26 @@ class Market:
         if isinstance(calculator, History) and bound.of is not None:
             return calculator.beside(bound.field, times, self.values(bound.of, times, caught))
         return calculator.sample(bound.field, times)
+
+    # ---- what traded before
+
+    def learn(self, bars: Bars) -> None:
+        """Let the calculators that can learn from bars what traded before the first row; it may have come already.
+        A market that has resumed learns nothing: it has learned before."""
+        if self.t and self._first is None:
+            return
+        if self._first is not None:
+            bars = bars.within(0, self._first)
+        for calculator in self.calculators.values():
+            learn = getattr(calculator, "learn_bars", None)
+            if learn is not None and len(bars):
+                learn(bars)
+
+    def warmed(self, metric: Metric) -> str | None:
+        """What of the value of `metric` comes from bars, in words; None when nothing does."""
+        bound = self.ensure(metric)
+        tell = None if bound.make is None else getattr(self.calculators[bound.share], "warmed", None)
+        return None if tell is None else tell(bound.field)
 
     # ---- checkpoints
 
@@ -396,7 +418,7 @@ class Market:
         for grid in self._grids:
             grid.begin(ts)
         if not self.t:
-            self.t = self._folded = ts
+            self.t = self._folded = self._first = ts
         self._plan_probe()
 
     def _catch(self, until: int) -> None:

@@ -34,6 +34,7 @@ def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...
         events=market.messages,
         holes=market.missing,
         skipped=market.refused,
+        warmed=_warmed(market, request.metrics),
     )
 
 
@@ -56,6 +57,11 @@ def market_summary(market: Market, firing: int) -> MarketSummary:
 def values(market: Market, keys: tuple[str, ...]) -> Mapping[str, float | None]:
     """Present values of metrics by the texts they were asked with."""
     return {key: market.value(parse_metric(key)) for key in keys}
+
+
+def _warmed(market: Market, keys: tuple[str, ...]) -> Mapping[str, str]:
+    told = ((key, market.warmed(parse_metric(key))) for key in keys)
+    return {key: text for key, text in told if text is not None}
 
 
 def _ladder(market: Market, request: ViewRequest) -> LadderView:
@@ -82,8 +88,7 @@ def _ladder(market: Market, request: ViewRequest) -> LadderView:
         ok=True,
         group=group,
         rows=tuple(
-            LadderRow(*row)
-            for row in zip(prices.tolist(), bid.tolist(), ask.tolist(), sold, bought, strict=True)
+            LadderRow(*row) for row in zip(prices.tolist(), bid.tolist(), ask.tolist(), sold, bought, strict=True)
         ),
         best_bid=best_bid,
         best_ask=best_ask,

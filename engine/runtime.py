@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engine.alerts.rule import Rule
 from engine.alerts.watch import Watch
+from engine.checkpoint import Store
 from engine.feed import Feed, SourceError
+from engine.history import WANTED, History, HistoryError
 from engine.instrument import Instrument
+from engine.keeping import Keeper, Taken
 from engine.market import Market
 from engine.metrics.names import Metric
 from engine.picture import market_summary, market_view
@@ -29,6 +32,8 @@ FLUSH_S = 0.05
 #: A crashed feed is started again after so many seconds, doubling up to the cap.
 RESTART_S, RESTART_CAP_S = 1.0, 60.0
 KEPT_ALERTS, KEPT_NOTICES = 200, 50
+#: A crash loses at most so much of what live markets have seen.
+CHECKPOINT_S = 30.0
 
 
 class Runtime:
@@ -37,6 +42,9 @@ class Runtime:
     `samplers(instrument)` gives what reads values of a newly opened market on a grid (headless commands);
     `metrics` are computed for views from the first row on; `chart` keeps what a screen draws.
     `day_lots(instrument)` is the user's own average daily volume, if any.
+
+    Live markets go on from their checkpoint in `store` and are kept there (simulated ones with `keep_simulated`);
+    with `warm` those that begin anew learn from the history of their source, when it has come.
     """
 
     def __init__(
@@ -49,6 +57,9 @@ class Runtime:
         chart: bool = False,
         day_lots: Callable[[Instrument], int | None] = lambda _: None,
         on_notice: Callable[[Notice], None] = lambda _: None,
+        store: Store | None = None,
+        keep_simulated: bool = False,
+        warm: bool = False,
     ) -> None:
         self._feeds = tuple(feeds)
         self._rules = tuple(rules)
@@ -57,6 +68,11 @@ class Runtime:
         self._chart = chart
         self._day_lots = day_lots
         self._on_notice = on_notice
+        self._keeper = None if store is None else Keeper(store, self.notice)
+        self._keep_simulated = keep_simulated
+        self._warm = warm
+        self._learning: set[asyncio.Task[None]] = set()
+        self._writing: asyncio.Future[str | None] | None = None
         self._on_alert: list[Callable[[AlertEvent], None]] = []
         self.markets: dict[str, Market] = {}
         self._watches: dict[str, Watch] = {}
@@ -79,16 +95,33 @@ class Runtime:
                 return known
             known.finish()
             self.notice(instrument.market, "tick, lot or contract size changed: its metrics begin anew")
-        market = Market(
+        resumed: Market | None = None
+        if self._keeper is not None and known is None and self._kept(instrument):
+            resumed = self._keeper.resumed(lambda: self._market(instrument), time.time_ns())
+        market = self.markets[instrument.market] = resumed or self._market(instrument)
+        self._watch(market)
+        source: object = self._live_feed(instrument)
+        if self._warm and resumed is None and isinstance(source, History):
+            task = asyncio.create_task(self._learn(market, source))
+            self._learning.add(task)
+            task.add_done_callback(self._learning.discard)
+        return market
+
+    def _market(self, instrument: Instrument) -> Market:
+        return Market(
             instrument,
             self._samplers(instrument),
             metrics=self._metrics,
             chart=self._chart,
             day_lots=self._day_lots(instrument),
         )
-        self.markets[instrument.market] = market
-        self._watch(market)
-        return market
+
+    def _live_feed(self, instrument: Instrument) -> Feed | None:
+        return next((feed for feed in self._feeds if feed.live and instrument.market in feed.markets), None)
+
+    def _kept(self, instrument: Instrument) -> bool:
+        """Whether a restart goes on where this market stopped: recordings and simulations begin as they began."""
+        return self._live_feed(instrument) is not None and (self._keep_simulated or not instrument.simulated)
 
     def restart(self, market: str) -> None:
         """The market's tape begins anew (a replay was sought backwards), and what it told with it."""
@@ -116,15 +149,22 @@ class Runtime:
     async def run(self) -> None:
         """Until every feed has ended; cancel it to stop. Tapes that ended are folded to their last row."""
         flusher = asyncio.create_task(self._flush_forever())
+        keeper = asyncio.create_task(self._keep_forever())
         tasks = [asyncio.create_task(self._supervise(feed)) for feed in self._feeds]
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in (flusher, *tasks):
+            beside = (flusher, keeper, *self._learning)
+            for task in (*beside, *tasks):
                 task.cancel()
-            await asyncio.gather(flusher, *tasks, return_exceptions=True)
+            await asyncio.gather(*beside, *tasks, return_exceptions=True)
             for market in self.markets.values():
                 market.finish()
+            if self._writing is not None:
+                await asyncio.wait([self._writing])  # what is older must not be written after what is newer
+            for market in self._kept_markets():
+                if (taken := self._take(market)) is not None:
+                    self._written(market, taken.write())
 
     async def _supervise(self, feed: Feed) -> None:
         """Contain what one feed does: report it and start it again, unless its source can't be used at all."""
@@ -165,6 +205,45 @@ class Runtime:
                     # A fault in one market's metrics must not stop the others; its own numbers say nothing then.
                     self._tell_once(name, f"its numbers stopped: {type(error).__name__}: {error}")
             self._rate.append((now, sum(m.messages for m in self.markets.values())))
+
+    # ---- checkpoints and history
+
+    def _kept_markets(self) -> list[Market]:
+        if self._keeper is None:
+            return []
+        return [market for market in self.markets.values() if self._kept(market.instrument)]
+
+    async def _keep_forever(self) -> None:
+        while self._keeper is not None:
+            await asyncio.sleep(CHECKPOINT_S)
+            for market in self._kept_markets():
+                # What it stands at is taken here, between two messages; a slow disk is waited for elsewhere.
+                if (taken := self._take(market)) is not None:
+                    self._writing = asyncio.ensure_future(asyncio.to_thread(taken.write))
+                    self._written(market, await asyncio.shield(self._writing))
+
+    def _take(self, market: Market) -> Taken | None:
+        try:
+            return None if self._keeper is None else self._keeper.take(market)
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+            self._tell_once(market.instrument.market, f"no checkpoint can be taken: {fault}")
+            return None
+
+    def _written(self, market: Market, problem: str | None) -> None:
+        if problem is not None:
+            self._tell_once(market.instrument.market, problem)
+
+    async def _learn(self, market: Market, feed: History) -> None:
+        """Let a market learn what traded before it began. It runs meanwhile, and does without if need be."""
+        name = market.instrument.market
+        try:
+            for step, count in WANTED:
+                market.learn(await feed.history(market.instrument, step, count))
+        except HistoryError as error:
+            self.notice(name, f"no history to warm up with: {error}; its gauges fill from live data")
+        except Exception as error:
+            self._tell_once(name, f"learning from history failed: {type(error).__name__}: {error}")
 
     def _tell_once(self, source: str, text: str) -> None:
         key = f"{source}: {text}"

@@ -89,7 +89,7 @@ def _extension(code: int, data: memoryview) -> Any:
     if code == _TUPLE:
         return tuple(_list(data))
     if code == _PAIRS:
-        return {key: value for key, value in _list(data)}
+        return dict(_list(data))
     if code == _ARRAY:
         dtype, shape, raw = _list(data)
         return _numbers(dtype, shape, raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.instrument import Instrument
 
@@ -142,6 +142,8 @@ class MarketView:
     events: int  # rows so far
     holes: int  # trades known to be missing (a hole of unknown size counts 1)
     skipped: int  # rows refused as unreadable or off the grid
+    #: What of a value comes from bars instead of the tape, in words, by the keys of the request.
+    warmed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

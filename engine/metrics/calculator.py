@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.metrics.batch import Batch, Floats
 from engine.tape import Ints
 
+if TYPE_CHECKING:
+    from engine.history import Bars
+
 #: A calculator's complete carried state: plain ints, floats, strings, None, lists, dicts and numpy arrays.
 State = dict[str, Any]
+
+
+class Learner(Protocol):
+    """What a calculator may have besides, which can be warmed up with bars from before the market began."""
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Once for each length of bars (a day of 60 s, 28 days of 5 min): whole bars, over by the market's first row.
+        It may come before the first `update`, or when rows have come for a while. Ignore lengths that don't help.
+        Never change what the tape decides (sums over what was seen, bucket sizes): see engine/history.py."""
+
+    def warmed(self, field: str) -> str | None:
+        """What of the field's present value comes from bars, in words; None when nothing does (any more)."""
 
 
 class Calculator(Protocol):

@@ -18,7 +18,6 @@ from engine.tape import Channel, Flag, Trust
 from engine.view import ViewRequest
 from tests.engine.tapes import INSTRUMENT, START, Message, Recorder, message_cuts, push, random_messages, to_rows
 from tests.engine.test_market import EVERYTHING
-from tests.engine.test_state_codec import same
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -29,7 +28,7 @@ def through_bytes(market: Market) -> Checkpoint:
 
 
 def two_runs(seed: int) -> tuple[list[Message], list[Message]]:
-    """A tape and the one that follows it after a restart: its book begins with a snapshot, its ids may leave some out."""
+    """A tape and the one that follows it after a restart: its book begins with a snapshot."""
     whole = random_messages(seed, 700)
     rng = random.Random(seed)
     cut = rng.randrange(200, 500)
@@ -85,15 +84,6 @@ def test_every_metric_goes_on_to_the_bit(seed: int, carrier: str) -> None:
     assert len(compared) > 20
     assert again.read == compared
     assert picture(after) == picture(uninterrupted)
-    for key, calculator in uninterrupted.calculators.items():
-        probe = through_bytes_of(after.calculators[key].state())
-        assert same(probe, through_bytes_of(calculator.state())), key
-
-
-def through_bytes_of(state: Any) -> Any:
-    from engine.state_codec import decode, encode
-
-    return decode(encode(state))
 
 
 def test_a_second_restart_before_any_row_changes_nothing() -> None:
@@ -221,9 +211,7 @@ def test_a_calculator_of_another_version_is_refused() -> None:
         resume(Market(INSTRUMENT), checkpoint)
 
 
-@pytest.mark.parametrize(
-    "state", [{}, {"kind": "market", "version": 1}, {"kind": "market", "version": 1, "metrics": 5}]
-)
+@pytest.mark.parametrize("state", [{}, {"kind": "market", "version": 1}, {"kind": "market", "version": 9}])
 def test_a_state_of_another_shape_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError):
         resume(Market(INSTRUMENT), replace(checkpoint_of(traded()), state=state))
@@ -239,13 +227,13 @@ def test_a_metric_that_is_no_longer_known_is_left_out() -> None:
 
 def test_only_the_session_and_the_instrument_it_was_taken_in() -> None:
     checkpoint = through_bytes(traded())
-    assert check(checkpoint, INSTRUMENT, START + 60 * SECOND)
-    assert not check(checkpoint, INSTRUMENT, START + DAY)
-    assert check(checkpoint, replace(INSTRUMENT, maker_bps=1.0), START + 60 * SECOND)
+    assert check(checkpoint, Market(INSTRUMENT), START + 60 * SECOND)
+    assert not check(checkpoint, Market(INSTRUMENT), START + DAY)
+    assert check(checkpoint, Market(replace(INSTRUMENT, maker_bps=1.0)), START + 60 * SECOND)
     with pytest.raises(CheckpointError, match="another instrument"):
-        check(checkpoint, replace(INSTRUMENT, tick=Decimal("0.1")), START + 60 * SECOND)
+        check(checkpoint, Market(replace(INSTRUMENT, tick=Decimal("0.1"))), START + 60 * SECOND)
     with pytest.raises(CheckpointError, match="ahead"):
-        check(checkpoint, INSTRUMENT, START - 90 * SECOND)
+        check(checkpoint, Market(INSTRUMENT), START - 90 * SECOND)
 
 
 def test_the_head_tells_what_it_is_without_the_body() -> None:
