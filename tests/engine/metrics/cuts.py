@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.metrics.batch import NO_ASK, NO_BID, Band, Batch, Changes, Floats, Quotes, Trades
+from engine.metrics.batch import NO_ASK, NO_BID, Band, Batch, Changes, Floats, Ladder, Quotes, Trades
 from engine.metrics.calculator import Calculator
 
 
@@ -35,6 +35,7 @@ class Touch:
     sums: dict[int, tuple[int, int]] = field(default_factory=dict)
     changes: tuple[tuple[int, int, int, int], ...] = ()  # (side, px, before, after) of the levels it names
     bands: dict[Fraction, tuple[int, int, int, int]] = field(default_factory=dict)  # lots and money within bps
+    ladders: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,20 @@ def batch_of(events: Sequence[Event], start: int, taps: Sequence[int] = (), firs
         bands={bps: Band(*(ints([e.bands[bps][i] for e in touches]) for i in range(4))) for bps in touches[0].bands}
         if touches
         else {},
+        ladders={m: _ladder(touches, m) for m in touches[0].ladders} if touches else {},
         day_volumes=tuple((e.t, e.lots) for e in events if isinstance(e, DayVolume)),
         start=start,
         end=events[-1].t if events else start,
     )
+
+
+def _ladder(touches: Sequence[Touch], m: int) -> Ladder:
+    """Of the (price, size) of up to m levels of both sides, best first."""
+    columns = []
+    for side, none in ((0, NO_BID), (1, NO_ASK)):
+        padded = [[*e.ladders[m][side], *[(none, 0)] * (m - len(e.ladders[m][side]))] for e in touches]
+        columns += [np.array([[level[i] for level in row] for row in padded], np.int64) for i in (0, 1)]
+    return Ladder(*columns)
 
 
 def _changes(events: Sequence[Event], first: int) -> Changes:
