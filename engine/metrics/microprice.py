@@ -9,8 +9,8 @@ it is, R1 k the expected first move and R2 the state after a move, the paper sum
 which is the solution of (I - Q - R2) G* = R1 k among functions that change sign when the book is mirrored;
 on those the system is regular once counts are symmetrised. It is solved, not summed.
 
-Differences from the paper: a move counts with its size (up to 10 ticks), since mids of crypto markets often
-jump over several ticks; touches wider than `SPREADS` ticks take part in the chain but get no adjustment of
+Differences from the paper: a move counts with its size (up to 100 ticks), since mids of crypto markets jump
+over many small ticks, and the micro-price may well lie outside such a spread; touches wider than `SPREADS` ticks take part in the chain but get no adjustment of
 their own; a book with equal queues stands with half its weight on either side of the middle.
 """
 
@@ -37,7 +37,9 @@ HOUR: Final = 3_600_000_000_000
 #: Counts lose half their weight in so many hours that had quotes.
 HALF_LIFE: Final = 24
 _DECAY: Final = 2.0 ** (-1 / HALF_LIFE)
-_MOVE_CAP: Final = 20  # half-ticks
+_MOVE_CAP: Final = 200  # half-ticks
+#: A larger adjustment, in ticks, only says that the chain has no way back to the middle.
+_LIMIT: Final = 1_000.0
 _SHARES: Final = 4  # units in which a transition is counted: an equal book stands half in each of two states
 _MIRROR: Final = np.arange(STATES).reshape(-1, DECILES)[:, ::-1].ravel()
 _LOW: Final = np.flatnonzero(np.arange(STATES) < _MIRROR)
@@ -78,7 +80,7 @@ def adjustments(counts: Floats, moves: Floats) -> Floats:
     out[_LOW], out[_MIRROR[_LOW]] = low / 2, -low / 2
     spread = np.repeat(np.arange(1, SPREADS + 2), DECILES)
     with np.errstate(invalid="ignore"):
-        out[~(np.abs(out) <= spread) | (visits < MIN_VISITS) | (spread > SPREADS)] = np.nan
+        out[~(np.abs(out) <= _LIMIT) | (visits < MIN_VISITS) | (spread > SPREADS)] = np.nan
     return out
 
 
