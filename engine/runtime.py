@@ -16,6 +16,7 @@ from engine.alerts.rule import Rule
 from engine.alerts.watch import Watch
 from engine.checkpoint import Store
 from engine.feed import Feed, SourceError
+from engine.fees import FeeSchedule
 from engine.history import WANTED, History, HistoryError
 from engine.instrument import Instrument
 from engine.keeping import Keeper, Taken
@@ -41,7 +42,7 @@ class Runtime:
 
     `samplers(instrument)` gives what reads values of a newly opened market on a grid (headless commands);
     `metrics` are computed for views from the first row on; `chart` keeps what a screen draws.
-    `day_lots(instrument)` is the user's own average daily volume, if any.
+    `day_lots(instrument)` is the user's own average daily volume, if any, `fees(instrument)` what the user pays.
 
     Live markets go on from their checkpoint in `store` and are kept there (simulated ones with `keep_simulated`);
     with `warm` those that begin anew learn from the history of their source, when it has come.
@@ -56,6 +57,7 @@ class Runtime:
         metrics: Sequence[Metric] = (),
         chart: bool = False,
         day_lots: Callable[[Instrument], int | None] = lambda _: None,
+        fees: Callable[[Instrument], FeeSchedule | None] = lambda _: None,
         on_notice: Callable[[Notice], None] = lambda _: None,
         store: Store | None = None,
         keep_simulated: bool = False,
@@ -67,6 +69,7 @@ class Runtime:
         self._metrics = tuple(metrics)
         self._chart = chart
         self._day_lots = day_lots
+        self._fees = fees
         self._on_notice = on_notice
         self._keeper = None if store is None else Keeper(store, self.notice)
         self._keep_simulated = keep_simulated
@@ -114,6 +117,7 @@ class Runtime:
             metrics=self._metrics,
             chart=self._chart,
             day_lots=self._day_lots(instrument),
+            fees=self._fees(instrument),
         )
 
     def _live_feed(self, instrument: Instrument) -> Feed | None:

@@ -89,6 +89,9 @@ def _lines(values: Mapping[str, Any], loaded: LoadedConfig) -> Iterator[str]:
         if name == "venues":
             for venue, endpoint in table.items():
                 yield from _table(f"venues.{_quoted(venue)}", endpoint, f"venues.{venue}", loaded)
+        elif name == "fees":
+            for venue, fees in loaded.config.fees.items():  # as they are, so that a date is written as one
+                yield from _table(f"fees.{_quoted(venue)}", msgspec.structs.asdict(fees), f"fees.{venue}", loaded)
         else:
             yield from _table(name, table, name, loaded)
     for alert in values["alerts"]:

@@ -145,6 +145,7 @@ def _session(config: Config, sources: Sources, volume: Callable[[Instrument], in
     from engine.alerts.presets import preset_rules
     from engine.metrics.names import parse_metrics
     from engine.runtime import Runtime
+    from tui.config.fees import fees_of
     from tui.monitor import AlertFields
     from tui.panels import flow, imbalance, toxicity
     from tui.session import Session, rule_of
@@ -163,7 +164,7 @@ def _session(config: Config, sources: Sources, volume: Callable[[Instrument], in
     shown = (*(gauge.metric for gauge in gauges), *toxicity.METRICS, *flow.metrics(windows.flow))
     rules = (*preset_rules(config.presets), *own)
     metrics = parse_metrics(",".join(shown))
-    runtime = Runtime(sources.feeds, rules=rules, metrics=metrics, chart=True, day_lots=volume)
+    runtime = Runtime(sources.feeds, rules=rules, metrics=metrics, chart=True, day_lots=volume, fees=fees_of(config))
     return Session(runtime, sources.markets, sources.playback)
 
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from engine.duration import parse_duration
+from engine.fees import FeeSchedule
 from engine.instrument import Instrument
 from engine.metrics.names import Metric, MetricError, parse_metrics
 from engine.metrics.registry import listing
@@ -24,6 +25,7 @@ from engine.tape import Ints
 from engine.view import Notice
 from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import Sources, add_source_arguments, day_lots, open_sources, read_config
+from tui.config.fees import fees_of
 from tui.untrusted import escape_text
 
 DEFAULT_METRICS = "last,mid,spread_bps,delta(60s),cvd,ti(60s),ofi(10s),imbalance(5),vpin(adv/50,50)"
@@ -66,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
         metrics = tuple(parse_metrics(args.metrics))
     except MetricError as error:
         raise UsageError(f"--metrics: {error}") from None
-    sources = open_sources(args, read_config(args, strict=True), paced=False)
-    return asyncio.run(_stream(sources, metrics, every, duration, args))
+    loaded = read_config(args, strict=True)
+    sources = open_sources(args, loaded, paced=False)
+    return asyncio.run(_stream(sources, metrics, every, duration, args, fees_of(loaded.config)))
 
 
 def _duration(option: str, text: str) -> int:
@@ -222,7 +225,12 @@ class LineSampler:
 
 
 async def _stream(
-    sources: Sources, metrics: tuple[Metric, ...], every: int, duration: int | None, args: argparse.Namespace
+    sources: Sources,
+    metrics: tuple[Metric, ...],
+    every: int,
+    duration: int | None,
+    args: argparse.Namespace,
+    fees: Callable[[Instrument], FeeSchedule | None],
 ) -> int:
     out = sys.stdout.buffer
     expected = 1 if sources.live else max(1, len(sources.markets))
@@ -245,6 +253,7 @@ async def _stream(
         sources.feeds,
         samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, span)],
         day_lots=day_lots(args),
+        fees=fees,
         on_notice=_tell,
     )
     tasks = {asyncio.create_task(runtime.run()), asyncio.create_task(span.passed.wait())}

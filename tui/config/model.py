@@ -6,6 +6,7 @@ description says completes the sentence "expected …" in an error.
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -40,6 +41,11 @@ Url = Annotated[
 ]
 NUMBERS_TOO = {"numbers_too": True}  # a text that may be written as a TOML number
 Level = Annotated[str, Meta(min_length=1, description='a level such as 0.9 or "10bps"', extra=NUMBERS_TOO)]
+#: From which 30-day volume on, maker fee in bps, taker fee in bps.
+Tier = Annotated[
+    tuple[float, ...],
+    Meta(min_length=3, max_length=3, description="[30-day volume, maker bps, taker bps], three numbers"),
+]
 Severity = Literal["info", "warning", "high"]
 
 
@@ -87,6 +93,14 @@ class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     channels: tuple[Name, ...] | None = None
 
 
+class Fees(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the user pays on a venue, or on its markets of one kind ("binance:linear")."""
+
+    tiers: Annotated[tuple[Tier, ...], Meta(min_length=1, description="at least one tier")]
+    volume: Annotated[float, Meta(ge=0, le=1e15, description="an amount of 0 or more, in the quote currency")] = 0.0
+    date: Annotated[datetime.date, Meta(description="a date such as 2026-01-31")] | None = None
+
+
 class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule. Its expressions are checked by whoever knows the metrics."""
 
@@ -118,6 +132,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tape: Tape = Tape()
     keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
     venues: dict[str, Venue] = field(default_factory=dict)
+    fees: dict[str, Fees] = field(default_factory=dict)
     simulator: Simulator = Simulator()
     presets: tuple[Text, ...] = ("toxic-flow", "one-sided-flow")  # ready rules
     alerts: tuple[Alert, ...] = ()

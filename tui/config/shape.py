@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from tui.config.checks import Validators
-from tui.config.model import NUMBERS_TOO, Alert, Config, Venue
+from tui.config.fees import fee_schedule, fees_name_problem
+from tui.config.model import NUMBERS_TOO, Alert, Config, Fees, Venue
 from tui.config.positions import line_of
 from tui.config.problems import Problem, nearest, unknown_name
 
@@ -30,7 +31,7 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("simulator", "markets", "*"): "symbol",
 }
 # Where half of a table would do something else than was meant, all of it is left out.
-_WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used"}
+_WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used", "fees": "these fees are not used"}
 
 
 class UnusableError(Exception):
@@ -118,13 +119,19 @@ class Reader:
             self._labels[path] = value["name"]
         try:
             result = kind(**self.struct(kind, value, path))
-            if kind is Venue and len(self.problems) > before:
+            if kind in (Venue, Fees) and len(self.problems) > before:
                 raise UnusableError
         finally:
             if kind is Venue and len(self.problems) > before:
                 self.refused_venues.add(str(path[1]))
         if isinstance(result, Alert):
             self._alert(result, path, before)
+        if isinstance(result, Fees):
+            try:
+                fee_schedule(result)
+            except ValueError as error:
+                self._note((*path, "tiers"), str(error))
+                raise UnusableError from None
         return result
 
     def _alert(self, alert: Alert, path: KeyPath, before: int) -> None:
@@ -141,7 +148,7 @@ class Reader:
         if not isinstance(value, dict):
             self._note(path, f"expected a table, got {_shown(value)}", "ignored")
             raise UnusableError
-        check = self._checks.get("venue") if path == ("venues",) else None
+        check = fees_name_problem if path == ("fees",) else self._checks.get("venue") if path == ("venues",) else None
         result: dict[str, object] = {}
         for name, item in value.items():
             complaint = check(name) if check else None

@@ -64,6 +64,14 @@ TEMPLATE = """\
 #rest = "https://testnet.example"
 #ws = "wss://testnet.example"
 
+# What you pay on an exchange, or on its markets of one kind ("binance:spot", "binance:linear", "binance:inverse").
+# A tier is [30-day volume from which on it applies, maker fee, taker fee]; fees in basis points, negative = a rebate.
+# `volume` is what you traded in the last 30 days, `date` the day you read the fees. Copy them from your account.
+#[fees."binance:linear"]
+#tiers = [[0, 2.0, 5.0], [15_000_000, 1.6, 4.0]]
+#volume = 0.0
+#date = 2026-01-31
+
 # An alert fires once when its condition has held for the time given by `for`; it can fire again when the metric has
 # come back beyond the level `rearm` (without it: that of `when`), and it is announced at most once in `cooldown`.
 # `on` is a market, or a pattern such as "binance:*". `severity` is "info", "warning" or "high".

@@ -36,6 +36,7 @@ def test_switched_on_it_shows_the_defaults_and_every_key(tmp_path: Path) -> None
     }
     assert missing == set()
     assert config.venues
+    assert config.fees
     assert config.alerts
     assert config.keys
 
