@@ -263,6 +263,7 @@ class Market:
             "last": [self.trust.last_book, self.trust.last_trades],
             "prints": np.array(self.prints, np.int64).reshape(-1, 6),
             "metrics": list(self._bound),
+            "grids": {share: grid.next for share, grid in self._learning_grids()},
             "calculators": {repr(share): calculator.state() for share, calculator in self.calculators.items()},
         }
 
@@ -283,6 +284,10 @@ class Market:
         for share, calculator in self.calculators.items():
             if (known := states.get(repr(share))) is not None:
                 calculator.restore(known)
+        # What learns from the values of others goes on at its next instant, as through a silence.
+        for name, grid in self._learning_grids():
+            if (instant := state["grids"].get(name)) is not None:
+                grid.next = grid.next_probe = instant
         self.t = self._folded = self.horizon = state["t"]
         self.recv, self.messages, self._epoch = state["recv"], state["messages"], state["epoch"]
         self.missing, self.refused = state["missing"], state["refused"]
@@ -292,6 +297,11 @@ class Market:
         if self.prints.maxlen:
             self.prints.extend(tuple(print_) for print_ in state["prints"].tolist())
         self.status(self.recv, self.t, Channel.BOOK, Trust.NONE)
+
+    def _learning_grids(self) -> list[tuple[str, Grid]]:
+        """The grids on which calculators learn from the values of other metrics, by share key."""
+        shares = {id(calculator): repr(share) for share, calculator in self.calculators.items()}
+        return [(shares[id(grid.sampler)], grid) for grid in self._grids[: self._learning]]
 
     # ---- messages (the live carrier)
 
@@ -416,7 +426,8 @@ class Market:
         """The first row of this run."""
         self._begun = True
         for grid in self._grids:
-            grid.begin(ts)
+            if grid.next is None:
+                grid.begin(ts)
         if not self.t:
             self.t = self._folded = self._first = ts
         self._plan_probe()

@@ -241,3 +241,22 @@ def test_the_head_tells_what_it_is_without_the_body() -> None:
     assert checkpoint.calculators["'flow'"].startswith("flow ")
     assert (checkpoint.market, checkpoint.last_trade_id, checkpoint.clock) == ("test:A/B", 104, START + 4 * SECOND)
     assert np.array_equal(checkpoint.state["prints"], np.empty((0, 6)))
+
+
+def test_the_past_of_a_metric_goes_on_at_its_next_instant() -> None:
+    text = "min(cvd,1m),max(mid,1m),max(volume(3s),1m)"
+    first, second = two_runs(2)
+    whole, again = Recorder(text), Recorder(text)
+    uninterrupted, before = Market(INSTRUMENT, [whole]), Market(INSTRUMENT, [Recorder(text)])
+    for market in (uninterrupted, before):
+        for message in first:
+            push(market, message)
+    uninterrupted.status(uninterrupted.recv, uninterrupted.t, Channel.BOOK, Trust.NONE)
+    after = Market(INSTRUMENT, [again], metrics=parse_metrics("max(speed(5s),1m)"))
+    resume(after, through_bytes(before))
+    for market in (uninterrupted, after):
+        for message in second:
+            push(market, message)
+        market.finish()
+    assert len(again.read) > 20
+    assert again.read == [line for line in whole.read if line[0] >= again.read[0][0]]
