@@ -92,6 +92,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     add_source_arguments(parser)
     add_screen_arguments(parser)
+    parser.add_argument(
+        "--fresh", action="store_true", help="begin anew instead of going on where the last run of today stopped"
+    )
     parser.set_defaults(run=run)
     args = parser.parse_args(words)
     _reject_unknown(args.sources)

@@ -17,6 +17,7 @@ from tui.config.paths import themes_dir
 from tui.terminal import detect, tell_textual
 
 if TYPE_CHECKING:
+    from engine.checkpoint import Store
     from engine.instrument import Instrument
     from tui.config.model import Config
     from tui.monitor import AlertFields, Playback
@@ -47,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="seconds of tape a second (0: no pacing)")
     add_source_arguments(parser)
     add_screen_arguments(parser)
-    parser.set_defaults(run=run_play)
+    parser.set_defaults(run=run_play, fresh=True)
 
 
 def run_play(args: argparse.Namespace) -> int:
@@ -95,6 +96,7 @@ def _open(
 
     from engine.duration import parse_duration
     from tui.app import AppOptions, FlowtapeApp, mouse_default
+    from tui.checkpoints import CheckpointFiles
     from tui.opening import Opening
     from tui.panels import glyphs
     from tui.screens.main import Look
@@ -102,7 +104,8 @@ def _open(
     glyphs.use(terminal.glyphs)
     config = loaded.config
     volume = day_lots(args)
-    monitor = Opening(lambda: _session(config, sources(), volume), asked, playback)
+    store = CheckpointFiles(fresh=args.fresh) if config.checkpoint else None
+    monitor = Opening(lambda: _session(config, sources(), volume, store), asked, playback)
     ended: list[Failure | UsageError] = []
 
     async def start() -> None:
@@ -140,7 +143,12 @@ def _open(
     return app.return_code or 0
 
 
-def _session(config: Config, sources: Sources, volume: Callable[[Instrument], int | None]) -> Session:
+def _session(
+    config: Config,
+    sources: Sources,
+    volume: Callable[[Instrument], int | None],
+    store: Store | None = None,
+) -> Session:
     """The engine, ready to run."""
     from engine.alerts.presets import preset_rules
     from engine.metrics.names import parse_metrics
@@ -164,7 +172,16 @@ def _session(config: Config, sources: Sources, volume: Callable[[Instrument], in
     shown = (*(gauge.metric for gauge in gauges), *toxicity.METRICS, *flow.metrics(windows.flow))
     rules = (*preset_rules(config.presets), *own)
     metrics = parse_metrics(",".join(shown))
-    runtime = Runtime(sources.feeds, rules=rules, metrics=metrics, chart=True, day_lots=volume, fees=fees_of(config))
+    runtime = Runtime(
+        sources.feeds,
+        rules=rules,
+        metrics=metrics,
+        chart=True,
+        day_lots=volume,
+        fees=fees_of(config),
+        store=store,
+        warm=True,
+    )
     return Session(runtime, sources.markets, sources.playback)
 
 

@@ -125,6 +125,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     markets: tuple[Text, ...] = ()
+    checkpoint: bool = True  # live markets go on where the last run of the day stopped
     theme: Name = "okabe-dark"
     fps: Annotated[float, Meta(ge=0.5, le=60, description="a number from 0.5 to 60")] = 10.0
     windows: Windows = Windows()

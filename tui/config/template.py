@@ -18,6 +18,10 @@ TEMPLATE = """\
 # Markets to open when none is named on the command line, as venue:SYMBOL. None here either: the simulated ones.
 #markets = ["binance:BTC/USDT", "binance:ETH/USDT:USDT"]
 
+# Keep what the metrics of live markets stand on (every 30 s and at the end), and go on from there when flowtape is
+# started again on the same UTC day. The flag --fresh begins anew once.
+#checkpoint = true
+
 # A file of the themes folder, without ".toml". With this default bids are blue and asks orange.
 #theme = "okabe-dark"
 
