@@ -107,6 +107,8 @@ class FlowtapeApp(FlowVariables):
         """Paint first; the engine, and all it imports, come after the first frame is on the screen."""
         self.monitor.listen(self._alert)
         self._catch_signals()
+        # Back from the shell the terminal's screen is empty, and Textual itself would send only what changes.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
