@@ -42,8 +42,7 @@ FEATURES: Final = (
 _FLOW: Final = (f"ti:{GRID}", f"ti:{10 * GRID}", f"ti_z:{60 * GRID}")
 _OFI: Final = (f"norm:{GRID}", f"norm:{10 * GRID}")
 _SHORT, _LONG = 60, 3_600  # returns, one a second
-_FINE: Final = 2.0**26  # log-returns are squared as whole multiples of 1 / this
-_CAP: Final = 1 << 24  # a return of a quarter
+_FINE: Final = 2.0**40  # log-returns are squared as whole multiples of 1 / this
 _NOW: Final = np.empty(0, np.int64)
 
 
@@ -139,7 +138,7 @@ class FeatureVector:
         for sums in (self._long, self._short):
             sums.forget(t)
         if self._last is not None and self._last[:2] == (t - GRID, epoch):
-            fine = min(_CAP, abs(round(math.log(twice_mid / self._last[2]) * _FINE)))
+            fine = round(math.log(twice_mid / self._last[2]) * _FINE)
             for sums in (self._long, self._short):
                 sums.add(t, fine * fine)
         self._last = (t, epoch, twice_mid)

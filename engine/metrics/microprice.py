@@ -10,8 +10,9 @@ which is the solution of (I - Q - R2) G* = R1 k among functions that change sign
 on those the system is regular once counts are symmetrised. It is solved, not summed.
 
 Differences from the paper: a move counts with its size (up to 100 ticks), since mids of crypto markets jump
-over many small ticks, and the micro-price may well lie outside such a spread; touches wider than `SPREADS` ticks take part in the chain but get no adjustment of
-their own; a book with equal queues stands with half its weight on either side of the middle.
+over many small ticks, and so the micro-price may well lie outside the spread; touches wider than `SPREADS`
+ticks take part in the chain but get no adjustment of their own; a book with equal queues stands with half its
+weight on either side of the middle.
 """
 
 from __future__ import annotations

@@ -70,9 +70,10 @@ class SignalCalculator:
         kind, horizon = self._begun(field)
         if not len(times):
             return np.empty(0)
+        on_grid = kind in ("up", "return", "return_skill")  # the others change with moves of the mid only
+        if on_grid and int(times[-1]) // GRID * GRID >= self._end:
+            return self._ahead(int(times[-1])).sample(field, times)
         if kind in ("up", "return"):
-            if int(times[-1]) // GRID * GRID >= self._end:
-                return self._ahead(int(times[-1])).sample(field, times)
             skill = self._record(kind, horizon, times)
             return np.where(skill > 0, self._latest(field, times), np.nan)
         return self._record(kind, horizon, times)
