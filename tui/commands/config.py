@@ -24,7 +24,7 @@ _WIDTH = 4000
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `config path|init|show`."""
+    """Add `config path|init|show|fees`."""
     parser = subparsers.add_parser(
         "config",
         help="where the configuration is, a first one, what is in effect",
@@ -43,6 +43,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         if name == "init":
             command.add_argument("--force", action="store_true", help="replace the file that is there")
         command.set_defaults(run=run)
+    fees = commands.add_parser(
+        "fees",
+        help="print what a venue publishes as its fees, to copy into the configuration",
+        description="Print what ccxt knows of the fees of a venue as tables for the configuration. They may be out of "
+        "date: what your account shows goes before them.",
+    )
+    fees.add_argument("venue", metavar="VENUE", help="an exchange, by ccxt's name")
+    fees.set_defaults(run=_fees)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +77,24 @@ def _init(path: Path, *, force: bool) -> int:
         print(escape_text(str(error), _WIDTH), file=sys.stderr)
         return 1
     print(f"wrote {escape_text(str(path), _WIDTH)}")
+    return 0
+
+
+def _fees(args: argparse.Namespace) -> int:
+    """Published fees as TOML."""
+    from connectors.fees import published_fees
+    from engine.feed import SourceError
+
+    try:
+        found = published_fees(args.venue)
+    except SourceError as error:
+        print(escape_text(str(error), _WIDTH), file=sys.stderr)
+        return 1
+    print("# [volume of the last 30 days from which on it applies, maker bps, taker bps]")
+    for kind, schedule in found.items():
+        name = f"{args.venue}:{kind}" if kind else args.venue
+        tiers = [[tier.volume, tier.maker_bps, tier.taker_bps] for tier in schedule.tiers]
+        print(f"\n[fees.{_quoted(name)}]  # {schedule.source}\ntiers = {tomlkit.item(tiers).as_string()}")
     return 0
 
 

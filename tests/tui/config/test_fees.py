@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from engine.fees import FeeTier
 from engine.instrument import Instrument
+from tui.cli import main
 from tui.commands.config import write_effective
 from tui.config.fees import fees_of
 from tui.config.loading import LoadedConfig, load
@@ -81,3 +83,23 @@ def test_half_a_schedule_is_not_used(tmp_path: Path, text: str, line: int, said:
     assert said in str(loaded.problems[0])
     assert f":{line}:" in str(loaded.problems[0])
     assert loaded.config.fees == {}
+
+
+def test_published_fees_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "fees", "kraken"]) == 0
+    loaded = read(tmp_path, capsys.readouterr().out)
+    assert loaded.problems == ()
+    schedule = fees_of(loaded.config)(market("kraken", "spot"))
+    assert schedule is not None
+    assert len(schedule.tiers) > 3
+    assert main(["config", "fees", "kraaken"]) == 1
+    assert "kraken" in capsys.readouterr().err
+
+
+def test_configured_fees_reach_the_metrics(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[fees."sim:spot"]\ntiers = [[0, 1, 3]]\n', encoding="utf-8")
+    words = ["--for", "2s", "--every", "1s", "--metrics", "slip(buy,10k),cost(buy,10k)", "--config", str(file)]
+    assert main(["stream", "sim:BTC/USDT", *words]) == 0
+    values = json.loads(capsysbinary.readouterr().out.splitlines()[-1])["metrics"]
+    assert values["cost(buy,10k)"] == values["slip(buy,10k)"] + 3
