@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from engine.metrics import (
+    absorption,
+    band_flow,
     book_shape,
     cost,
     depth,
@@ -66,10 +68,12 @@ SPECS: Mapping[str, MetricSpec] = _collect(
         ofi,
         ofi_regression,
         mlofi,
+        band_flow,
         imbalance,
         depth,
         book_shape,
         level_flow,
+        absorption,
         turnover,
         resilience,
         vpin,
