@@ -46,6 +46,8 @@ class MidMoves:
 
     def take(self, quotes: Quotes, end: int) -> list[Step]:
         """The steps of these quotes and of the time until `end` (exclusive)."""
+        if not len(quotes) and (self._row is None or end <= self._next * GRID):
+            return []
         t, epoch = quotes.t, quotes.epoch
         usable = quotes.valid & (quotes.bid_qty > 0) & (quotes.ask_qty > 0)
         moves = self._moves(epoch, usable, quotes.bid + quotes.ask)
