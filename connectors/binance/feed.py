@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from connectors.backoff import Backoff
+from connectors.binance.bars import fetch_bars
 from connectors.binance.connection import Connection
 from connectors.binance.endpoints import Endpoints
 from connectors.binance.instruments import VENUE, Listed, Listing, market_type
@@ -20,6 +21,8 @@ from connectors.binance.session import MarketSession
 from connectors.binance.timing import Timing, VenueClock
 from connectors.nearest import did_you_mean
 from engine.feed import Engine, SourceError
+from engine.history import Bars, HistoryError
+from engine.instrument import Instrument
 from engine.tape import Channel
 
 T = TypeVar("T")
@@ -57,6 +60,7 @@ class BinanceFeed:
         self._timing = timing if timing is not None else Timing()
         self._rng = rng if rng is not None else random.Random()
         self._clock = clock
+        self._groups: dict[MarketType, _Group] = {}
 
     @property
     def name(self) -> str:
@@ -86,14 +90,21 @@ class BinanceFeed:
             engine.notice(VENUE, text)
         try:
             async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
-                running = [
-                    tasks.create_task(_Group(self, engine, http, tasks, market, symbols).run())
-                    for market, symbols in groups.items()
-                ]
+                self._groups = {
+                    market: _Group(self, engine, http, tasks, market, symbols) for market, symbols in groups.items()
+                }
+                running = [tasks.create_task(group.run()) for group in self._groups.values()]
         except BaseExceptionGroup as e:
             raise _first(e) from e
         refusals += [str(e) for task in running for e in [task.result()] if e is not None]
         raise SourceError("; ".join(refusals) or f"{VENUE}: no market is asked for")
+
+    async def history(self, instrument: Instrument, step: int, count: int) -> Bars:
+        """See engine.history.History; while it runs."""
+        group = self._groups.get(market_type(instrument.symbol))
+        if group is None:
+            raise HistoryError(f"{VENUE} is not being asked for anything")
+        return await group.history(instrument, step, count)
 
     # ---- what the groups need of it
 
@@ -126,6 +137,7 @@ class _Group:
         self._market, self._symbols = market, symbols
         self._timing, self._clock = feed._timing, feed._clock
         self._rest = BinanceRest(http, feed._endpoints, clock=feed._clock)
+        self._venue_clock = VenueClock()
 
     async def run(self) -> SourceError | None:
         """Serve the markets for ever; returns why only when there is none to serve."""
@@ -146,8 +158,14 @@ class _Group:
         ahead = await self._until_answered(lambda: self._rest.clock_ahead(self._market), "the clock")
         if isinstance(ahead, SourceError):
             return self._refused(ahead)
-        await self._serve(found, VenueClock(ahead))
+        self._venue_clock = VenueClock(ahead)
+        await self._serve(found)
         return None
+
+    async def history(self, instrument: Instrument, step: int, count: int) -> Bars:
+        """See engine.history.History."""
+        now = self._venue_clock.now(self._clock())
+        return await fetch_bars(self._rest, self._market, instrument, step, count, now, self._feed.backoff())
 
     def _refused(self, error: SourceError) -> SourceError:
         if len(self._feed.markets) > len(self._symbols):
@@ -184,12 +202,13 @@ class _Group:
                     self._engine.notice(VENUE, f"{what} of {self._market.value} has come")
                 return answer
 
-    async def _serve(self, found: Sequence[Listed], venue_clock: VenueClock) -> None:
+    async def _serve(self, found: Sequence[Listed]) -> None:
         sessions = []
         for listed in found:
             if not listed.trading:
                 self._engine.notice(listed.instrument.market, "is not trading now, as the venue says")
-            sessions.append(self._session(listed, venue_clock, shallow=len(found) > _DEEP_SNAPSHOTS))
+            sessions.append(self._session(listed, shallow=len(found) > _DEEP_SNAPSHOTS))
+        await asyncio.gather(*(session.catch_up() for session in sessions))
         async with asyncio.TaskGroup() as tasks:
             for i in range(0, len(sessions), MARKETS_A_SOCKET):
                 connection = Connection(
@@ -206,13 +225,13 @@ class _Group:
             tasks.create_task(self._tick(sessions))
             tasks.create_task(self._day_volumes(sessions))
 
-    def _session(self, listed: Listed, venue_clock: VenueClock, shallow: bool) -> MarketSession:
+    def _session(self, listed: Listed, shallow: bool) -> MarketSession:
         return MarketSession(
             self._market,
             listed.instrument,
             self._engine,
             self._rest,
-            venue_clock,
+            self._venue_clock,
             self._tasks.create_task,
             self._feed.backoff(),
             channels=self._feed._channels,

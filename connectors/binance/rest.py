@@ -23,9 +23,11 @@ from engine.feed import SourceError
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5, sock_read=15)
 #: Trades one request can give.
 TRADES_A_PAGE = 1_000
+BARS_A_PAGE = 1_000
 #: Natives asked for by name; more than that and the whole listing is the smaller request.
 _NAMED_SYMBOLS = 50
 _SHARE_OF_BUDGET = 0.8  # other programs at this address need some weight too
+_SHARE_OF_HISTORY = 0.4  # what is wanted now must not wait for what is past
 _LONGEST_BAN = 3 * 86_400.0
 _DEFAULT_WAIT = 10.0
 _INVALID_SYMBOL = -1121
@@ -69,6 +71,26 @@ class _Ticker(Struct, gc=False):
     volume: Annotated[str, Meta(max_length=40)]
 
 
+class Kline(Struct, gc=False, array_like=True):
+    """One bar as the venue writes it; it is followed by fields we don't need."""
+
+    open_time: Epoch
+    open: Annotated[str, Meta(max_length=40)]
+    high: Annotated[str, Meta(max_length=40)]
+    low: Annotated[str, Meta(max_length=40)]
+    close: Annotated[str, Meta(max_length=40)]
+    volume: Annotated[str, Meta(max_length=40)]
+    close_time: Epoch
+    quote: Annotated[str, Meta(max_length=40)]  # COIN-M: base units
+    trades: Annotated[int, Meta(ge=0)]
+    bought: Annotated[str, Meta(max_length=40)]  # by takers
+
+    @property
+    def opened(self) -> int:
+        """When it began, ns."""
+        return epoch_ns(self.open_time)
+
+
 class _Time(Struct, gc=False):
     now: Epoch = field(name="serverTime")
 
@@ -77,6 +99,7 @@ _decode_refusal = msgspec.json.Decoder(_Refusal, strict=False).decode
 _decode_fills = msgspec.json.Decoder(list[_Fill], strict=False).decode
 _decode_ticker = msgspec.json.Decoder(_Ticker).decode
 _decode_tickers = msgspec.json.Decoder(list[_Ticker]).decode
+_decode_klines = msgspec.json.Decoder(list[Kline]).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
 
 
@@ -154,6 +177,18 @@ class BinanceRest:
         except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as e:
             raise UnreachableError(f"the day's volume of {native!r} cannot be read: {str(e)[:200]}") from None
 
+    async def klines(self, market: MarketType, native: str, interval: str, start: int, end: int) -> list[Kline]:
+        """Bars (`interval` 1m, 5m, 1d) that begin from `start` on and before `end` (ns), oldest first, at most
+        `BARS_A_PAGE`."""
+        weight = 2 if market is MarketType.SPOT else 5
+        span = {"startTime": str(start // 1_000_000), "endTime": str(end // 1_000_000 - 1)}
+        params = {"symbol": native, "interval": interval, "limit": str(BARS_A_PAGE), **span}
+        body = await self._get(market, "/klines", weight, params, _SHARE_OF_HISTORY)
+        try:
+            return _decode_klines(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+            raise UnreachableError(f"the bars of {native!r} cannot be read: {str(e)[:200]}") from None
+
     async def clock_ahead(self, market: MarketType) -> int:
         """How far the venue's clock is ahead of ours, ns, good to half the round trip."""
         before = self._clock()
@@ -164,8 +199,15 @@ class BinanceRest:
         except (msgspec.MsgspecError, UnicodeDecodeError) as e:
             raise UnreachableError(f"the server's time cannot be read: {str(e)[:200]}") from None
 
-    async def _get(self, market: MarketType, path: str, weight: int, params: Mapping[str, str]) -> bytes:
-        self._reserve(market, weight)
+    async def _get(
+        self,
+        market: MarketType,
+        path: str,
+        weight: int,
+        params: Mapping[str, str],
+        share: float = _SHARE_OF_BUDGET,
+    ) -> bytes:
+        self._reserve(market, weight, share)
         url = self._endpoints.rest_url(market, path)
         try:
             async with self._session.get(url, params=params, timeout=TIMEOUT, allow_redirects=False) as answer:
@@ -180,14 +222,14 @@ class BinanceRest:
             raise UnreachableError(f"{url} cannot be reached: {_reason(e)}") from None
         raise AssertionError("unreachable")
 
-    def _reserve(self, market: MarketType, weight: int) -> None:
+    def _reserve(self, market: MarketType, weight: int, share: float) -> None:
         wait = self._blocked_until[market] - self._monotonic()
         if wait > 0:
             raise RateLimitedError(f"binance {market.value} asked to wait another {wait:.0f} s", wait)
         now = self._clock() // 1_000_000_000
         if now // 60 != self._minute[market]:
             self._minute[market], self._used[market] = now // 60, 0
-        budget = SERVICES[market].weight * _SHARE_OF_BUDGET
+        budget = SERVICES[market].weight * share
         if self._used[market] and self._used[market] + weight > budget:
             raise RateLimitedError(f"the request budget of binance {market.value} is used up", 60.5 - now % 60)
         self._used[market] += weight

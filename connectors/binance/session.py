@@ -6,15 +6,17 @@ Everything that can go wrong with one market ends here: another market on the sa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 from connectors.backoff import Backoff
+from connectors.binance.bars import average_day_volume
 from connectors.binance.depth_sync import DepthSync, Step
 from connectors.binance.messages import Depth, MarketType, Snapshot, Trade
-from connectors.binance.rest import BinanceRest, RateLimitedError, RefusedError, UnreachableError
+from connectors.binance.rest import TRADES_A_PAGE, BinanceRest, RateLimitedError, RefusedError, UnreachableError
 from connectors.binance.timing import Pulse, Timing, VenueClock
 from connectors.binance.trade_sequence import Hole, TradeSequence
 from engine.feed import Engine, Sink, SourceError
@@ -26,6 +28,8 @@ _NOTICE_AGAIN = 60.0
 _SHORTEST_WAIT = 0.1
 _LONGEST_STEP_NS = 5_000_000_000
 _OFF_GRID_LOSSES = 3
+#: Trades fetched at most for one gap: the live ones wait meanwhile.
+_MOST_RECOVERED = 20_000
 
 
 class MarketSession:
@@ -69,6 +73,35 @@ class MarketSession:
         self._newest = 0  # the tape's clock
         self._put_at = 0  # time of the newest trade on the tape
         self._told: dict[str, float] = {}
+
+    # ---- before the socket
+
+    async def catch_up(self) -> None:
+        """After an earlier run: fetch the trades since, so that they come before anything else and in their own time.
+        What can't be had in the time there is shows as a gap of ids when the first live trade comes."""
+        last = self._sink.last_trade_id
+        if last is None or Channel.TRADES not in self.channels:
+            return
+        self._sequence.resume(last)
+        with contextlib.suppress(TimeoutError, RefusedError, RateLimitedError):
+            async with asyncio.timeout(self._timing.recovery):
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        backoff = Backoff(_SHORTEST_WAIT, 1.0)
+        flow_only = self._market is not MarketType.SPOT
+        for _ in range(_MOST_RECOVERED // TRADES_A_PAGE):
+            last = self._sequence.last or 0
+            try:
+                page = await self._rest.trades(self._market, self.instrument.native, last)
+            except RateLimitedError:
+                raise
+            except UnreachableError:
+                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
+                continue
+            self._emit(self._sequence.caught_up(self._clock(), page, flow_only), Flag.RECOVERED)
+            if flow_only or len(page) < TRADES_A_PAGE or self._sequence.last == last:
+                return
 
     # ---- from the socket
 
@@ -114,7 +147,10 @@ class MarketSession:
             return
         taken = self._sequence.take(recv, t)
         self._emit(taken.now, 0)
-        if taken.gap is not None and (self._recovering is None or self._recovering.done()):
+        if taken.gap is not None and taken.gap.count > _MOST_RECOVERED:
+            self._tell("trades", f"{taken.gap.count:,} trades are missing, too many to fetch")
+            self._emit(self._sequence.release(), 0)
+        elif taken.gap is not None and (self._recovering is None or self._recovering.done()):
             self._recovering = self._spawn(self._recover())
 
     def unreadable(self, channel: Channel | None, error: Exception) -> None:
@@ -315,7 +351,8 @@ class MarketSession:
             if isinstance(item, Hole):
                 recv = self._clock()
                 # At the trade before it: a later time would put the trades that waited into the past.
-                self._sink.hole(recv, self._put_at or self._newest, item.first, item.count)
+                at = self._put_at or self._sink.t or self._newest
+                self._sink.hole(recv, at, item.first, item.count)
             else:
                 self._put(*item, flags)
 
@@ -333,13 +370,21 @@ class MarketSession:
     # ---- what the venue tells about itself
 
     async def fetch_day_volume(self) -> None:
-        """Put the venue's own 24-hour volume on the tape; without an answer nothing is put there."""
+        """Put the venue's own volume of a day on the tape: the average of the last whole days, else of the last
+        24 hours; without an answer nothing is put there."""
         try:
-            size = await self._rest.day_volume(self._market, self.instrument.native)
+            size = await self._average_day() or await self._rest.day_volume(self._market, self.instrument.native)
             recv = self._clock()
             self._sink.day_volume(recv, self._time(recv), size)
         except (UnreachableError, RefusedError, OffGridError) as e:
             self._tell("day volume", f"the day's volume is unknown: {e}")
+
+    async def _average_day(self) -> str | None:
+        now = self._venue_clock.now(self._clock())
+        try:
+            return await average_day_volume(self._rest, self._market, self.instrument, now)
+        except (UnreachableError, RefusedError):
+            return None
 
     # ---- telling
 

@@ -49,6 +49,10 @@ class TradeSequence:
         """Id of the newest trade on the tape."""
         return self._last
 
+    def resume(self, last_id: int) -> None:
+        """Go on after this trade, which an earlier run has put on the tape."""
+        self._last = last_id
+
     @property
     def gap(self) -> Hole | None:
         """What is being waited for."""
@@ -100,6 +104,13 @@ class TradeSequence:
             self._advance(t)
         if inside and trades[-1].trade_id >= end:
             self._last = end - 1
+        return out
+
+    def caught_up(self, recv: int, trades: Sequence[Trade], flow_only: bool) -> list[tuple[int, Trade] | Hole]:
+        """Trades REST gave before the stream began, as `recovered`, however far they reach."""
+        self._gap = Hole((self._last or 0) + 1, 1 << 62)
+        out = self.recovered(recv, trades, flow_only)
+        self._gap = None
         return out
 
     def release(self) -> list[tuple[int, Trade] | Hole]:

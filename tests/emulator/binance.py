@@ -167,6 +167,9 @@ class BinanceEmulator:
             ticker = {"symbol": market.native, "volume": market.day_volume}
             return web.json_response([ticker] if kind == "coinm" else ticker)
         limit = int(request.query.get("limit", "500"))
+        if what == "klines":
+            start, end = int(request.query["startTime"]), int(request.query["endTime"])
+            return web.json_response(market.past_klines(request.query["interval"], start, end, limit))
         if what == "historicalTrades" and kind == "spot":
             return web.json_response(market.past_trades(int(request.query["fromId"]), limit))
         if what == "trades":

@@ -34,6 +34,7 @@ class EmulatedMarket:
     update_id: int = 1_000
     trade_id: int = 5_000
     day_volume: str = "12345.678"
+    klines: dict[str, list[list[Any]]] = field(default_factory=dict)  # by interval, as REST gives them
     bids: dict[str, str] = field(default_factory=dict)
     asks: dict[str, str] = field(default_factory=dict)
     trades: list[Event] = field(default_factory=list)
@@ -147,6 +148,29 @@ class EmulatedMarket:
             {"id": t["t"], "price": t["p"], "qty": t["q"], "quoteQty": "0", "time": t["T"], "isBuyerMaker": t["m"]}
             for t in chosen
         ]
+
+    def make_past(self, interval: str, step_ms: int, count: int) -> list[list[Any]]:
+        """`count` bars up to the one that is open now, with taker volume; they become the answer of /klines."""
+        rng, out = random.Random(f"{self.seed} {interval}"), []
+        newest = self.now_ms // step_ms * step_ms
+        for i in range(count):
+            opened = newest - (count - 1 - i) * step_ms
+            low = self._mid + rng.randrange(-300, 300)
+            high = low + rng.randrange(0, 40)
+            first, last = rng.randint(low, high), rng.randint(low, high)
+            lots = rng.randrange(1_000, 90_000)
+            bought = rng.randint(0, lots)
+            paid = Decimal(rng.randint(low, high)) * Decimal(self.tick) * lots * Decimal(self.lot)
+            prices = [self.price(p) for p in (first, high, low, last)]
+            out.append(
+                [opened, *prices, self.size(lots), opened + step_ms - 1, str(paid), 100, self.size(bought), "0", "0"]
+            )
+        self.klines[interval] = out
+        return out
+
+    def past_klines(self, interval: str, start: int, end: int, limit: int) -> list[list[Any]]:
+        """The REST answer with bars."""
+        return [k for k in self.klines.get(interval, []) if start <= k[0] <= end][:limit]
 
     def _remember(self) -> None:
         self.history[self.update_id] = (dict(self.bids), dict(self.asks))
