@@ -111,7 +111,10 @@ class BandFlow:
             self._sums.append(changes.t[inside], (gained * bids, gained * ~bids), (bound, bound))
 
     def _within(self, side: Ints, px: Ints, twice: Ints) -> Bools:
-        centres, index = np.unique(twice, return_inverse=True)
+        if not len(twice):
+            return np.empty(0, np.bool_)
+        one = twice[0] == twice[-1] and bool((twice == twice[0]).all())  # nearly always
+        centres, index = (twice[:1], 0) if one else np.unique(twice, return_inverse=True)
         limits = np.array([[limit_within(mid, s, self._bps) for mid in centres.tolist()] for s in (1, -1)], np.int64)
         inside: Bools = np.where(side > 0, px >= limits[0][index], px <= limits[1][index])
         return inside

@@ -49,18 +49,14 @@ class MultiLevelFlow:
         self._longest = 0
 
     def update(self, batch: Batch) -> None:
-        if len(batch.quotes):
-            self.take(batch)
-
-    def take(self, batch: Batch) -> tuple[Ints, Ints]:
-        """Take the quotes in; (clocks, flow per level) of those in which something flowed."""
+        if not len(batch.quotes):
+            return
         self._seen.update(batch.quotes)
         times, flow = self._queues.of_ladder(batch)
         if len(times):
             columns = np.ascontiguousarray(flow.T)
             bounds = np.abs(columns).sum(axis=1, dtype=np.float64) * 1.001
             self._sums.append(times, list(columns), [int(bound) + 1 for bound in bounds])
-        return times, flow
 
     def sample(self, field: str, times: Ints) -> Floats:
         rho, _, text = field.partition(":")
@@ -73,6 +69,11 @@ class MultiLevelFlow:
             total = weighted(self._sums.window(times[known], window), np.tile(weights, (int(known.sum()), 1)))
             out[known] = total * (self._amount / float(weights.sum()))
         return out
+
+    def sums(self, times: Ints, window: int) -> list[Exact]:
+        """Exact OFI of each level over (t - window, t], lots."""
+        held = self._sums.window(times, window)
+        return [held.sum(m) for m in range(self._levels)]
 
     def flows(self, times: Ints, window: int, weights: Floats) -> Floats:
         """Weighted sum of the levels' OFI over (t - window, t], lots; NaN where unknown. Weights (n, levels)."""
@@ -121,28 +122,27 @@ class IntegratedFlow:
         self._depth = StepIntegral()  # lots on both sides of the levels
         self._span = 0  # longest look-back of the depth
         self._mid = PrevailingMid()
-        self._bars = BarCutter(BAR, 2, levels, TRAIN_HOURS * HOUR // BAR)
+        self._bars = BarCutter(BAR, 2, 0, TRAIN_HOURS * HOUR // BAR)
+        self._flow.keep(BAR)
         self._loadings = Loadings(levels)
 
     def update(self, batch: Batch) -> None:
         quotes = batch.quotes
-        times, flow = np.empty(0, np.int64), np.empty((0, self._levels), np.int64)
         if len(quotes):
             ladder = batch.ladders[self._levels]
             depth = ladder.bid_qty.sum(axis=1) + ladder.ask_qty.sum(axis=1)
             self._depth.extend(quotes.t, np.where(quotes.valid, depth, 0), quotes.valid)
-            times, flow = self._flow.take(batch)
+            self._flow.update(batch)
         mids = self._mid.extend(quotes)
         levels = np.stack((mids.twice[1:], mids.epoch[1:]))
-        bars = self._bars.cut(mids.t[1:], levels, times, list(np.ascontiguousarray(flow.T)), batch.end)
+        bars = self._bars.cut(mids.t[1:], levels, mids.t[:0], (), batch.end)
         self._learn(self._loadings, bars, batch.end - 1)
 
-    @staticmethod
-    def _learn(loadings: Loadings, bars: Bars | None, until: int) -> None:
+    def _learn(self, loadings: Loadings, bars: Bars | None, until: int) -> None:
         if bars is not None:
             (begun, old), (ended, new) = bars.before, bars.after
             counts = (begun > 0) & (ended > 0) & (old == new)
-            loadings.add(bars.end[counts], [flow[counts] for flow in bars.flows])
+            loadings.add(bars.end[counts], self._flow.sums(bars.end[counts], BAR))
         loadings.reach(until)
 
     def sample(self, field: str, times: Ints) -> Floats:

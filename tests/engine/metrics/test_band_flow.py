@@ -76,7 +76,7 @@ def test_equals_the_walk(seed: int) -> None:
         ]
         np.testing.assert_array_equal(values[field], expected, err_msg=field)
         assert (np.abs(values[field]) > 0).sum() > 10
-    assert events[-1].t - events[0].t > 3 * RECENTRE
+    assert events[-1].t // RECENTRE > events[0].t // RECENTRE
 
 
 @pytest.mark.parametrize("seed", range(3))
