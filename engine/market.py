@@ -88,6 +88,8 @@ class Market:
         self.series: Series | None = None
         self._epoch = 0
         self._begun = False  # a row of this run has come
+        self.began: int | None = None  # clock of the first row that the numbers stand on
+        self._asked_at: dict[str, int] = {}  # clock, of metrics that were asked for under way
         self._last_trade_id: int | None = None  # folded
         self._first: int | None = None  # clock of the first row ever; not known after a resume
         self._stopped: int | None = None  # clock of the checkpoint, until it is known whether trades are missing since
@@ -129,6 +131,8 @@ class Market:
         bound = self._bound.get(metric.canonical)
         if bound is None:
             bound = self._bound[metric.canonical] = bind(metric, self.context)
+            if self.t and bound.make is not None:
+                self._asked_at[metric.canonical] = self.t
             if bound.of is not None:
                 self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
@@ -239,6 +243,10 @@ class Market:
         tell = None if bound.make is None else getattr(self.calculators[bound.share], "warmed", None)
         return None if tell is None else tell(bound.field)
 
+    def counted_since(self, metric: Metric) -> int | None:
+        """From which clock on `metric` surely saw the tape; None while nothing came."""
+        return self._asked_at.get(metric.canonical, self.began)
+
     # ---- checkpoints
 
     @property
@@ -253,6 +261,8 @@ class Market:
             "kind": "market",
             "version": 1,
             "t": self.t,
+            "began": self.began,
+            "asked_at": dict(self._asked_at),
             "recv": self.recv,
             "messages": self.messages,
             "epoch": self._epoch,
@@ -289,6 +299,10 @@ class Market:
             if (instant := state["grids"].get(name)) is not None:
                 grid.next = grid.next_probe = instant
         self.t = self._folded = self.horizon = state["t"]
+        self.began, self._asked_at = state["began"], dict(state["asked_at"])
+        for text, bound in self._bound.items():
+            if bound.make is not None and repr(bound.share) not in states:
+                self._asked_at[text] = self.t
         self.recv, self.messages, self._epoch = state["recv"], state["messages"], state["epoch"]
         self.missing, self.refused = state["missing"], state["refused"]
         self._last_trade_id = state["last_trade_id"]
@@ -429,7 +443,7 @@ class Market:
             if grid.next is None:
                 grid.begin(ts)
         if not self.t:
-            self.t = self._folded = self._first = ts
+            self.t = self._folded = self._first = self.began = ts
         self._plan_probe()
 
     def _catch(self, until: int) -> None:

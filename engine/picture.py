@@ -7,11 +7,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engine.explanation import counting_since
+from engine.histogram import histogram
 from engine.market import Market
+from engine.metrics.cost_table import CostRow, MarketBook, walk_table
 from engine.metrics.names import parse_metric
 from engine.tape import NO_ASK, NO_BID, Channel, Ints
 from engine.view import LadderRow, LadderView, MarketSummary, MarketView, RuleView, SeriesView, TradeView, ViewRequest
 
+#: What a maker who was hit loses on average, for the table of costs.
+ADVERSE = "markout(5s,5m)"
 #: What the strip shows of a market.
 STRIP_DELTA = "delta(60s)"
 STRIP_VPIN = ("vpin(adv/50,50)", "vpin(adv/500,50)", "vpin(adv/5000,50)")
@@ -19,6 +24,7 @@ STRIP_VPIN = ("vpin(adv/50,50)", "vpin(adv/500,50)", "vpin(adv/5000,50)")
 
 def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...]) -> MarketView:
     """Everything the request names, as the market stands now (its news must have been folded)."""
+    read = values(market, request.metrics)
     return MarketView(
         instrument=market.instrument,
         t=market.t,
@@ -29,12 +35,16 @@ def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...
         ladder=_ladder(market, request),
         tape=_tape(market, request),
         series=_series(market, request),
-        metrics=values(market, request.metrics),
+        metrics=read,
         rules=rules,
         events=market.messages,
         holes=market.missing,
         skipped=market.refused,
         warmed=_warmed(market, request.metrics),
+        warmup={key: parse_metric(key).spec.warmup for key, value in read.items() if value is None},
+        since=_since(market, request.metrics),
+        costs=tuple(_costs(market, request.notionals)) if request.notionals else (),
+        histogram=histogram(market, request.histogram_rows) if request.histogram_rows else None,
     )
 
 
@@ -62,6 +72,18 @@ def values(market: Market, keys: tuple[str, ...]) -> Mapping[str, float | None]:
 def _warmed(market: Market, keys: tuple[str, ...]) -> Mapping[str, str]:
     told = ((key, market.warmed(parse_metric(key))) for key in keys)
     return {key: text for key, text in told if text is not None}
+
+
+def _since(market: Market, keys: tuple[str, ...]) -> Mapping[str, int]:
+    told = ((key, counting_since(market, parse_metric(key))) for key in keys)
+    return {key: t for key, t in told if t is not None}
+
+
+def _costs(market: Market, notionals: tuple[float, ...]) -> list[CostRow]:
+    adverse = market.value(parse_metric(ADVERSE))
+    return walk_table(
+        [MarketBook(market.instrument, market.order_book, market.context.fees, adverse_bps=adverse)], notionals
+    )
 
 
 def _ladder(market: Market, request: ViewRequest) -> LadderView:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from engine.instrument import Instrument
+
+if TYPE_CHECKING:  # it brings arrays with it
+    from engine.metrics.cost_table import CostRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class ViewRequest:
     series_step: int = 1_000_000_000  # ns a chart column stands for
     series_columns: int = 120
     metrics: tuple[str, ...] = ()  # metric keys as a user would type them
+    notionals: tuple[float, ...] = ()  # sizes of `MarketView.costs`, quote units
+    histogram_rows: int = 0  # of `MarketView.histogram`; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,45 @@ class AlertEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class HistogramRow:
+    """What traded this session in one row of prices."""
+
+    px: int  # ticks, the lowest price of the row
+    volume: float  # in the instrument's unit
+    node: int  # +1 a high volume node, -1 a low one, 0 neither
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramView:
+    """Session volume by price around the market, rows from the highest price down."""
+
+    width: int  # ticks a row holds
+    rows: tuple[HistogramRow, ...]
+    poc: int  # ticks
+    val: int  # ticks, the value area's ends
+    vah: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The provenance of one number: what it means, over what, and how much of that is known."""
+
+    metric: str  # as asked
+    usage: str  # as the list of metrics writes it
+    unit: str
+    meaning: str
+    warmup: str
+    value: float | None
+    window: str  # as people write it; empty: the state of the moment
+    start: int | None  # ns, left edge of the window
+    since: int | None  # ns: counted from here on; None: nothing came yet
+    covered: float | None  # share of the window that the tape holds, 0 to 1; None where there is no window
+    holes: tuple[tuple[int, int], ...]  # ns: stretches of the window in which trades are known to be missing
+    inputs: tuple[tuple[str, ChannelView], ...]  # the channels it stands on, by name
+    warmed: str  # what of it comes from bars instead of the tape, in words
+
+
+@dataclass(frozen=True, slots=True)
 class MarketView:
     """Everything a screen draws of one market, at one instant of its clock."""
 
@@ -144,6 +189,10 @@ class MarketView:
     skipped: int  # rows refused as unreadable or off the grid
     #: What of a value comes from bars instead of the tape, in words, by the keys of the request.
     warmed: Mapping[str, str] = field(default_factory=dict)
+    warmup: Mapping[str, str] = field(default_factory=dict)  # of metrics that are unknown now: from when on they are
+    since: Mapping[str, int] = field(default_factory=dict)  # ns, of metrics that began under way: when
+    costs: tuple[CostRow, ...] = ()
+    histogram: HistogramView | None = None
 
 
 @dataclass(frozen=True, slots=True)

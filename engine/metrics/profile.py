@@ -241,6 +241,10 @@ class Profile:
 
         return self._visit([len(self._pending)], read)[0]
 
+    def levels(self) -> tuple[Ints, Exact]:
+        """Traded prices of the session ascending (ticks) and their volumes (lots); empty before the first trade."""
+        return self._visit([len(self._pending)], lambda: self._ledger.levels())[0]
+
     # ---- its parts
 
     def _areas(self, width: int, counts: list[int]) -> list[tuple[int, int, int] | tuple[float, float, float]]:

@@ -91,6 +91,10 @@ class Series:
 
     # ---- what a chart reads
 
+    def holes(self) -> list[tuple[int, int]]:
+        """Stretches [from, to) ns in which trades are known to be missing, in whole slots, ascending."""
+        return [(first * SLOT, (last + 1) * SLOT) for first, last in self._holes]
+
     def hole(self, t: int, until: int | None = None) -> None:
         """Trades are known to be missing at clock `t`, or from there to `until`."""
         first, last = t // SLOT, max(t, until or t) // SLOT
