@@ -101,8 +101,7 @@ class Hasbrouck:
 
     def update(self, batch: Batch) -> None:
         mids, trades = self._mid.extend(batch.quotes), batch.trades
-        levels = np.stack((mids.twice[1:], mids.epoch[1:]))
-        self._bars.update(mids.t[1:], levels, trades.t, (self._signed_roots(trades),), batch.end)
+        self._bars.update(mids.t[1:], mids.fresh, trades.t, (self._signed_roots(trades),), batch.end)
 
     def _signed_roots(self, trades: Trades) -> Exact:
         """s sqrt(notional) in fixed point, 0 where the price is not above 0."""

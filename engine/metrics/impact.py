@@ -87,9 +87,8 @@ class DayState:
 
     def update(self, batch: Batch) -> None:
         mids, trades = self._mid.extend(batch.quotes), batch.trades
-        levels = np.stack((mids.twice[1:], mids.epoch[1:]))
         none = np.empty(0, np.int64)
-        self._returns.update(mids.t[1:], levels, none, (), batch.end)
+        self._returns.update(mids.t[1:], mids.fresh, none, (), batch.end)
         self._volumes.update(none, np.empty((0, 0), np.int64), trades.t, (trades.qty,), batch.end)
         if self._first is None and len(trades):
             self._first = int(trades.t[0])

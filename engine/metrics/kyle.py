@@ -99,8 +99,7 @@ class Kyle:
 
     def update(self, batch: Batch) -> None:
         mids, trades = self._mid.extend(batch.quotes), batch.trades
-        levels = np.stack((mids.twice[1:], mids.epoch[1:]))
-        self._bars.update(mids.t[1:], levels, trades.t, (trades.qty * trades.side,), batch.end)
+        self._bars.update(mids.t[1:], mids.fresh, trades.t, (trades.qty * trades.side,), batch.end)
 
     def sample(self, field: str, times: Ints) -> Floats:
         return self._bars.values(times, lambda table: self._value(field, table))

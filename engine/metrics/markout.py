@@ -26,9 +26,11 @@ from engine.tape import Ints
 
 #: Means come from sums of whole 2^-30 bps, so that they do not depend on cuts.
 _PLACES: Final = 30
+_ONE: Final = float(1 << _PLACES)
 _BASIS: Final = 10_000
 #: A tenfold price counts as no more: one absurd print must not decide a mean for hours.
 _MOST_BPS: Final = 100_000.0
+_MOST: Final = int(_MOST_BPS * _ONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,8 @@ def moved_bps(side: Ints, then: Ints, now: Ints) -> Floats:
 
 
 def _fixed(bps: Floats) -> Ints:
-    return np.rint(np.ldexp(np.clip(bps, -_MOST_BPS, _MOST_BPS), _PLACES)).astype(np.int64)
-
-
-def _bounds(*columns: Ints) -> list[int]:
-    return [len(c) * max(int(c.max()), -int(c.min())) if len(c) else 0 for c in columns]
+    limited = np.minimum(np.maximum(bps, -_MOST_BPS), _MOST_BPS)
+    return np.rint(limited * _ONE).astype(np.int64)
 
 
 class EffectiveSpread:
@@ -83,7 +82,7 @@ class EffectiveSpread:
             return
         joined = join(batch.trades, mids)
         spread = _fixed(joined.effective)
-        self._sums.append(joined.t, (spread,), _bounds(spread))
+        self._sums.append(joined.t, (spread,), (len(spread) * _MOST,))
 
     def sample(self, field: str, times: Ints) -> Floats:
         window = int(field)
@@ -138,7 +137,7 @@ class Markouts:
         due = int(self._waiting[_T].searchsorted(batch.end, "left"))  # at the very end more may still come
         if due:
             times, terms = self._resolve(mids, due)
-            self._sums.append(times, terms, _bounds(*terms))
+            self._sums.append(times, terms, (len(times) * _MOST,) * 4)
             self._waiting.drop(due)
 
     def _resolve(self, mids: Mids, due: int) -> tuple[Ints, tuple[Ints, ...]]:
@@ -175,7 +174,8 @@ class Markouts:
         """Number and sums of what nothing but time resolves, per instant."""
         twice, epoch = self._mid.now
         here = np.array([0], np.int64)
-        mids = Mids(here, here, np.array([twice], np.int64), np.array([epoch], np.int64))
+        now = np.array([[twice], [epoch]], np.int64)
+        mids = Mids(here, here, now[0], now[1], now[:, 1:])
         due = int(self._waiting[_T].searchsorted(times[-1], "right"))
         at, terms = self._resolve(mids, due)
         begin, end = at.searchsorted(times - window, "right"), at.searchsorted(times, "right")

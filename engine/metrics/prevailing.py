@@ -25,9 +25,7 @@ class Mids:
     seq: Ints
     twice: Ints  # bid + ask in half-ticks; 0: there is no mid
     epoch: Ints
-
-    def __len__(self) -> int:
-        return len(self.t)
+    fresh: Ints  # the last two without what was in force before, shape (2, n): levels for bars
 
     def met(self, seq: Ints) -> Ints:
         """Row in force strictly before each message number."""
@@ -49,13 +47,13 @@ class PrevailingMid:
         rows = np.empty((4, len(quotes) + 1), np.int64)
         rows[:, 0] = self._last
         if len(quotes):
-            two_sided = (quotes.bid != NO_BID) & (quotes.ask != NO_ASK) & (quotes.bid + quotes.ask > 0)
+            twice = quotes.bid + quotes.ask
             rows[0, 1:], rows[1, 1:], rows[3, 1:] = quotes.t, quotes.seq, quotes.epoch
-            rows[2, 1:] = np.where(two_sided, quotes.bid + quotes.ask, 0)
+            rows[2, 1:] = twice * ((quotes.bid != NO_BID) & (quotes.ask != NO_ASK) & (twice > 0))
             if not quotes.valid.all():
                 self._bridge(rows, quotes)
             self._last = rows[:, -1].copy()
-        return Mids(rows[0], rows[1], rows[2], rows[3])
+        return Mids(rows[0], rows[1], rows[2], rows[3], rows[2:, 1:])
 
     @staticmethod
     def _bridge(rows: Ints, quotes: Quotes) -> None:
