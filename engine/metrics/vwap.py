@@ -13,11 +13,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.metrics.batch import Batch, Floats, Quotes
+from engine.history import MINUTE, Bars, session_of
+from engine.metrics.batch import Batch, Bools, Floats, Quotes
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
-from engine.metrics.windows import Exact, Span, Steps, Sums, Window, check_state, exact_product, to_floats
+from engine.metrics.windows import DAY, Exact, Span, Steps, Sums, check_state, exact_product, to_floats
 from engine.tape import NO_ASK, NO_BID, Ints
+
+_SAFE = 1 << 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,12 @@ class VwapCalculator:
 
     def __init__(self, context: Context) -> None:
         self._tick = Fraction(context.instrument.tick)
+        self._amount = Fraction(context.instrument.lot) * Fraction(context.instrument.contract)
+        self._inverse = context.instrument.kind == "inverse"
         self._sums = Sums(3)  # q, q d, q d^2 with d = price - anchor
         self._anchor: int | None = None  # ticks, the first price ever
         self._longest = 0
+        self._before: tuple[int, tuple[int, int, int], int] | None = None  # UTC day, sums of bars in it, their number
         self._mids = Steps(np.float64)  # bid + ask in ticks, NaN while there is no mid
         self._wants_mids = False
 
@@ -70,7 +76,7 @@ class VwapCalculator:
         if not known.any():
             return out
         at = times[known]
-        moments = self._moments(self._sums.window(at, span))
+        moments = self._moments(self._with_bars(at, span))
         if name == "dev":
             out[known] = self._deviation(moments, self._mids.at(at))
         else:
@@ -86,21 +92,79 @@ class VwapCalculator:
     def state(self) -> State:
         return {
             "kind": "vwap",
-            "version": 1,
+            "version": 2,
             "sums": self._sums.state(),
             "anchor": self._anchor,
+            "before": self._before,
             "longest": self._longest,
             "mids": self._mids.state(),
             "wants_mids": self._wants_mids,
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "vwap", 1)
+        check_state(state, "vwap", 2)
         self._sums.restore(state["sums"])
         self._anchor = state["anchor"]
+        self._before = state["before"]
         self._longest = max(self._longest, state["longest"])
         self._mids.restore(state["mids"])
         self._wants_mids = self._wants_mids or state["wants_mids"]
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Minute bars of the session before the market began. A bar counts as its volume at its own VWAP (traded
+        value / volume, or (high + low + close) / 3 where that lies outside of the bar), spread evenly from low to high
+        for the deviation."""
+        if bars.step != MINUTE:
+            return
+        bars = session_of(bars)
+        if self._anchor is None:
+            self._anchor = int(bars.close[0])
+        q, d, d2 = 0, 0, 0
+        means = self._means(bars)
+        columns = (bars.volume.tolist(), bars.low.tolist(), bars.high.tolist(), means.tolist())
+        for volume, low, high, mean in zip(*columns, strict=True):
+            off = mean - self._anchor
+            q += volume
+            d += round(volume * off)
+            d2 += round(volume * (off * off + (high - low) ** 2 / 12))
+        if q:
+            self._before = (int(bars.t[0]) // DAY, (q, d, d2), len(bars))
+
+    def _means(self, bars: Bars) -> Floats:
+        """Mean price of each bar in ticks."""
+        volume = np.where(bars.volume > 0, bars.volume, np.nan)
+        if self._inverse:  # the traded value is in base units: contracts x value / price
+            value = np.where(bars.quote > 0, bars.quote, np.nan)
+            mean = bars.volume / value * float(self._amount / self._tick)
+        else:
+            mean = bars.quote / volume / float(self._amount * self._tick)
+        inside = (mean >= bars.low - 0.5) & (mean <= bars.high + 0.5)
+        return np.where(inside, mean, (bars.high + bars.low + bars.close) / 3)
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until the session that began before the market is over."""
+        if self._before is None or field.split(":")[1] != "session":
+            return None
+        day, _, bars = self._before
+        if len(self._sums) and int(self._sums.clock[-1]) // DAY != day:
+            return None
+        return f"the session before the start from {bars} minute bars"
+
+    def _with_bars(self, times: Ints, span: Span) -> tuple[Exact, Exact, Exact]:
+        """Sums of q, q d, q d^2 in the window that ends at each time, of which a trade must have come."""
+        window = self._sums.window(times, span)
+        sums = (window.sum(0), window.sum(1), window.sum(2))
+        if self._before is None or span != "session":
+            return sums
+        day, before, _ = self._before
+        same_day = window.session_start() // DAY == day
+        return (
+            _plus(sums[0], before[0], same_day),
+            _plus(sums[1], before[1], same_day),
+            _plus(sums[2], before[2], same_day),
+        )
 
     # ---- its parts
 
@@ -110,9 +174,9 @@ class VwapCalculator:
         two_sided = valid & (bid != NO_BID) & (ask != NO_ASK)
         self._mids.append(t, np.where(two_sided, bid + ask, np.nan))
 
-    def _moments(self, window: Window) -> _Moments:
+    def _moments(self, sums: tuple[Exact, Exact, Exact]) -> _Moments:
         anchor = self._anchor or 0
-        volume, first, second = window.sum(0), window.sum(1), window.sum(2)
+        volume, first, second = sums
         weight = to_floats(volume)
         weight[weight == 0] = np.nan
         centre = np.rint(to_floats(first) / weight)
@@ -132,6 +196,14 @@ class VwapCalculator:
     def _deviation(self, moments: _Moments, mids: Floats) -> Floats:
         sigma = np.where(moments.sigma > 0, moments.sigma, np.nan)
         return ((mids - 2.0 * moments.centre) / 2 - moments.beyond) / sigma
+
+
+def _plus(sums: Exact, more: int, where: Bools) -> Exact:
+    """sums + more, where it applies; exact."""
+    if sums.dtype == object or abs(more) >= _SAFE or bool(np.any(np.abs(sums) >= _SAFE)):
+        wide: Exact = sums.astype(object) + np.where(where, np.array(more, object), 0)
+        return wide
+    return sums + np.where(where, more, 0)
 
 
 _W = Param("W", "anchored", "session", "session (the UTC day of the latest trade), start, or a window")

@@ -324,6 +324,11 @@ class Window:
             return _minus(total, sums._base(column)[self._session])
         return _minus(total, np.full(1, -sums._offsets[column], object)) if sums._offsets[column] else total
 
+    def session_start(self) -> Ints:
+        """Clock of the first row of each window's session."""
+        marks = np.array([mark[0] for mark in self._sums._marks], np.int64)
+        return marks if self._session is None else marks[self._session]
+
     def count(self) -> Ints:
         """Number of rows in each window."""
         sums = self._sums
