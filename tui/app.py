@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,16 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.dom import DOMNode
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from engine.view import AlertEvent, Notice
 from tui.actions import APP, bindings, check_keys, usable_keys
+from tui.ascii import AsciiFilter
 from tui.attention import Attention
 from tui.monitor import AlertFields, Monitor
 from tui.palette import ActionCommands
+from tui.panels import glyphs
 from tui.screens.main import Look, MainScreen
 from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
 from tui.untrusted import escape_text
@@ -73,6 +76,7 @@ class FlowtapeApp(FlowVariables):
         self.clock = self.options.clock
         self.monitor = monitor
         self._start = start
+        self._ascii = AsciiFilter()
         self._notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
         self.attention = Attention()
         self.attention.muted = not self.options.sound
@@ -97,6 +101,11 @@ class FlowtapeApp(FlowVariables):
             monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall, self.options.look
         )
         self.main.status.muted = self.attention.muted
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """See App; last, whatever is left of other characters where only ASCII can be shown."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if glyphs.current() is glyphs.ASCII else filters
 
     def get_default_screen(self) -> Screen[None]:
         return self.main

@@ -14,6 +14,7 @@ from tests.terminal.pseudo import FLOWTAPE, PATIENCE, PseudoTerminal, environmen
 _UNFINISHED = re.compile(rb"\x1b(?:\[[\d;?<>=$ ]*|\][^\x07\x1b]*)?\Z")
 #: Queries and modes that pyte does not know and would print in part.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][\d;]*(?:\$p|[uqcn])|\x1b\[[<>=][\d;]*[a-zA-Z]")
+_ALTERNATE = re.compile(rb"(\x1b\[\?1049[hl])")
 _SYNC = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
 FRAME = b"\x1b[?2026h"
 
@@ -30,6 +31,7 @@ class Screen(PseudoTerminal):
         variables: Mapping[str, str | None] | None = None,
     ) -> None:
         self._pyte = pyte.Screen(*size)
+        self._shell = self._pyte  # what the alternate screen covers
         self._stream = pyte.ByteStream(self._pyte)
         self._fed = 0
         super().__init__((*command, *arguments), environment(home, **variables or {}), size=size, answers=_SYNC)
@@ -37,7 +39,8 @@ class Screen(PseudoTerminal):
     def resize(self, columns: int, rows: int) -> None:
         """See PseudoTerminal."""
         super().resize(columns, rows)
-        self._pyte.resize(rows, columns)
+        for drawn in {self._pyte, self._shell}:
+            drawn.resize(rows, columns)
 
     def lines(self) -> list[str]:
         """The rows of the screen now."""
@@ -46,7 +49,13 @@ class Screen(PseudoTerminal):
         if unfinished is not None:
             news = news[: unfinished.start()]
         self._fed += len(news)
-        self._stream.feed(_UNKNOWN.sub(b"", news))
+        for part in _ALTERNATE.split(news):
+            if _ALTERNATE.fullmatch(part):
+                # pyte has one screen; a real terminal a second one, which is empty whenever it is entered.
+                self._pyte = pyte.Screen(*self.size) if part.endswith(b"h") else self._shell
+                self._stream = pyte.ByteStream(self._pyte)
+            else:
+                self._stream.feed(_UNKNOWN.sub(b"", part))
         return list(self._pyte.display)
 
     @property

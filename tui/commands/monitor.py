@@ -92,6 +92,11 @@ def _open(
         raise UsageError("the monitor needs a terminal; for scripts use `flowtape stream`")
     if args.fps is not None and not 0.5 <= args.fps <= 60:
         raise UsageError("--fps: must be a number from 0.5 to 60")
+    if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
+        raise UsageError(
+            f"TERM={os.environ['TERM'].lower()}: such a terminal cannot place text on a screen; set TERM to what it "
+            "really is (xterm-256color, say), or use `flowtape stream`"
+        )
     terminal = detect(color=args.color, glyphs="ascii" if args.ascii else loaded.config.layout.glyphs)
 
     from engine.duration import parse_duration
