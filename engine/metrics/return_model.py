@@ -28,8 +28,8 @@ RIDGE: Final = 0.01
 #: Fewer rows give no weights: forecasts are 0.
 MIN_ROWS: Final = 200
 #: A larger return counts as this, in bps.
-CAP: Final = 1_000.0
-_ONE: Final = 1 << 24  # a squared error of 1 bps^2
+CAP: Final = 100.0
+_ONE: Final = 1 << 30  # a squared error of 1 bps^2
 _NEVER: Final = -(1 << 63)
 _T, _ERROR, _SQUARE = range(3)
 

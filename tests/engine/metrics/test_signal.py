@@ -274,7 +274,7 @@ def test_everything_equals_the_slow_loop(events: list[Row], times: np.ndarray, w
         if name.startswith("auc"):  # a score within rounding of an edge may fall into the next bin
             np.testing.assert_allclose(whole[name], wanted, atol=2e-4)
         else:
-            np.testing.assert_allclose(whole[name], wanted, rtol=1e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(whole[name], wanted, rtol=1e-7, atol=2e-8, err_msg=name)
     assert np.isfinite(whole[UP]).sum() > 50
     assert np.isfinite(whole[f"return:{GRID}"]).sum() > 20
     assert np.isnan(whole[UP][np.isfinite(whole[FIELDS[1]])]).any(), "a hole gives no forecast"
