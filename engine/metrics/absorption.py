@@ -11,9 +11,10 @@ Orders can't be seen, so everything here is inferred. For one side of the book:
 - Replenished: q - D + H between 0 and H, where q is displayed now, or 0 once the price gave way: how much
   of what was taken has come back. Told at each book message; it falls when the refill is cancelled. Of a
   stand that gave way, exactly what was absorbed remains.
-- Evidence: of the times between two book messages in which the price was hit, those in which more was
-  absorbed and after which the price still stood. Confidence is evidence / (hits + 4), from 0 to below 1:
-  four misses are assumed beforehand, so that a few refills prove little.
+- Evidence: of the times between two book messages, those in which more was absorbed and after which the
+  price still was the best. Against it: stands that gave way. Confidence is
+  evidence / (evidence + gave way + 4), from 0 to below 1: four failures are assumed beforehand, so that a
+  few refills prove little.
 
 Refills by other traders look like an iceberg's, and a feed that batches the book shows less of both.
 """
@@ -36,11 +37,11 @@ from engine.tape import Ints
 
 #: How long before the first hit the displayed size counts, ns.
 DISPLAYED: Final = 1_000_000_000
-#: Misses assumed before any evidence.
+#: Failures assumed before any evidence.
 DOUBT: Final = 4
 
 _ABSORBED = 1
-_BACK, _HITS, _REFILLS = 0, 1, 2  # columns of the sums
+_BACK, _EVIDENCE, _FAILED = 0, 1, 2  # columns of the sums
 
 
 class _States(NamedTuple):
@@ -61,7 +62,7 @@ class _Side:
     def __init__(self, side: int) -> None:
         self._side = side
         self.trades = Sums(2)  # taken, absorbed
-        self.messages = Sums(3)  # replenished, intervals with hits, those with evidence
+        self.messages = Sums(3)  # replenished, evidence, stands that gave way
         # The run that goes on: times and sizes of its last state and of those that a first hit may need.
         self._t, self._qty = [0], [0]
         self._px, self._epoch, self._ok = 0, -1, False
@@ -69,8 +70,7 @@ class _Side:
         self._taken = 0  # 0: there is none
         self._displayed = 0
         self._back = 0
-        self._hit = False  # since the last book message
-        self._grew = False  # something was absorbed since then
+        self._grew = False  # something was absorbed since the last book message
 
     def update(self, quotes: Quotes, trades: Trades, end: int) -> None:
         """Take the news in; `end` is the clock after them."""
@@ -124,20 +124,19 @@ class _Side:
         if len(hit_t):
             bound = int(hit_qty.sum())
             self.trades.append(hit_t, (hit_qty, gained), (bound, bound))
-        followed, grew = np.zeros((2, len(run)), np.bool_)  # by hits, by absorption before the next state
-        followed[hit_at] = True
+        grew = np.zeros(len(run), np.bool_)  # by absorption before the next state
         grew[hit_at[gained > 0]] = True
-        followed[old - 1] |= self._hit
         grew[old - 1] |= self._grew
-        change = self._replenished(states, at, taken, shown)
-        self._tell(states, change, followed[old - 1 : -1], grew[old - 1 : -1])
-        self._hit, self._grew = bool(followed[-1]), bool(grew[-1])
+        change, failed = self._replenished(states, at, taken, shown)
+        self._tell(states, change, grew[old - 1 : -1], failed)
+        self._grew = bool(grew[-1])
         goes_on = run[at[-1]] == run[-1]
         self._taken = int(taken[-1]) if goes_on else 0
         self._displayed = int(shown[-1]) if goes_on else 0
 
-    def _replenished(self, states: _States, at: Ints, taken: Ints, shown: Ints) -> Ints:
-        """By how much each new state, against the one before it, changes what has come back."""
+    def _replenished(self, states: _States, at: Ints, taken: Ints, shown: Ints) -> tuple[Ints, Bools]:
+        """By how much each new state, against the one before it, changes what has come back, and whether it ends a
+        stand because the price gave way."""
         _, px, qty, epoch, valid, run, old = states
         now = slice(old, None)
         was = slice(old - 1, -1)
@@ -151,14 +150,14 @@ class _Side:
         before = np.concatenate([[self._back], in_stand])
         self._back = int(before[-1])
         change: Ints = np.where(lasts | gave_way, after - before[:-1], 0)
-        return change
+        return change, gave_way & standing
 
-    def _tell(self, states: _States, change: Ints, hits: Bools, grew: Bools) -> None:
-        stood = states.run[states.old :] == states.run[states.old - 1 : -1]
-        told = hits | (change != 0)
+    def _tell(self, states: _States, change: Ints, grew: Bools, failed: Bools) -> None:
+        evidence = grew & (states.run[states.old :] == states.run[states.old - 1 : -1])
+        told = evidence | failed | (change != 0)
         if told.any():
             change, n = change[told], int(told.sum())
-            columns = (change, hits[told].astype(np.int64), (grew & stood)[told].astype(np.int64))
+            columns = (change, evidence[told].astype(np.int64), failed[told].astype(np.int64))
             self.messages.append(states.t[states.old :][told], columns, (n * int(np.abs(change).max()), n, n))
 
     def state(self) -> State:
@@ -169,7 +168,7 @@ class _Side:
             "t": list(self._t),
             "qty": list(self._qty),
             "best": [self._px, self._epoch, self._ok],
-            "stand": [self._taken, self._displayed, self._back, self._hit, self._grew],
+            "stand": [self._taken, self._displayed, self._back, self._grew],
         }
 
     def restore(self, state: State) -> None:
@@ -178,7 +177,7 @@ class _Side:
         self.messages.restore(state["messages"])
         self._t, self._qty = list(state["t"]), list(state["qty"])
         self._px, self._epoch, self._ok = state["best"]
-        self._taken, self._displayed, self._back, self._hit, self._grew = state["stand"]
+        self._taken, self._displayed, self._back, self._grew = state["stand"]
 
 
 def _displayed_from(states: _States, state: int, t: int) -> int:
@@ -188,7 +187,7 @@ def _displayed_from(states: _States, state: int, t: int) -> int:
 
 
 class Absorption:
-    """Both sides. Fields: `absorption:side:W`, `replenishment:...`, `confidence:...`, `hits:...`, `refills:...`,
+    """Both sides. Fields: `absorption:side:W`, `replenishment:...`, `confidence:...`, `evidence:...`, `failed:...`,
     side 1 (bids) or -1 (asks), W in ns."""
 
     def __init__(self, instrument: Instrument) -> None:
@@ -219,8 +218,9 @@ class Absorption:
             back = messages.sum(_BACK)
             out[known] = self._amounts(np.maximum(back, 0))  # the window may begin within a stand
         else:
-            hits, refills = to_floats(messages.sum(_HITS)), to_floats(messages.sum(_REFILLS))
-            out[known] = {"hits": hits, "refills": refills, "confidence": refills / (hits + DOUBT)}[name]
+            evidence, failed = to_floats(messages.sum(_EVIDENCE)), to_floats(messages.sum(_FAILED))
+            confidence = evidence / (evidence + failed + DOUBT)
+            out[known] = {"evidence": evidence, "failed": failed, "confidence": confidence}[name]
         return out
 
     def _amounts(self, lots: Exact) -> Floats:
@@ -288,18 +288,18 @@ SPECS: tuple[MetricSpec, ...] = (
         "absorption_confidence",
         "confidence",
         "ratio",
-        f"how far absorption may be believed, 0 to 1: evidence / (hits + {DOUBT})",
+        f"how far absorption may be believed, 0 to 1: evidence / (evidence + times it gave way + {DOUBT})",
     ),
     _spec(
         "absorption_evidence",
-        "refills",
+        "evidence",
         "count",
         "times between two book messages in which more was taken at a side's best price than displayed, and it stood",
     ),
     _spec(
-        "absorption_hits",
-        "hits",
+        "absorption_failed",
+        "failed",
         "count",
-        "times between two book messages in which a side's best price was hit",
+        "times that a side's best price gave way after it was hit",
     ),
 )

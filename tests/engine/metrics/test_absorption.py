@@ -18,7 +18,7 @@ from tests.engine.metrics.book_tapes import SECOND, START, book_seen, book_tape,
 from tests.engine.metrics.cuts import Event, Fill, Touch, batch_of, every_event, fold, random_cuts
 from tests.engine.metrics.tapes import LINEAR, instants
 
-NAMES = ("absorption", "replenishment", "confidence", "hits", "refills")
+NAMES = ("absorption", "replenishment", "confidence", "evidence", "failed")
 WINDOWS = (SECOND // 3, 5 * SECOND, 60 * SECOND)
 FIELDS = [f"{name}:{side}:{window}" for name in NAMES for side in (1, -1) for window in WINDOWS]
 
@@ -29,12 +29,12 @@ def make() -> Absorption:
 
 @dataclass
 class Told:
-    """(t, lots) of what was absorbed and what came back, (t, evidence) of the intervals with hits."""
+    """(t, lots) of what was absorbed and what came back, t of evidence."""
 
     absorbed: list[tuple[int, int]] = field(default_factory=list)
     back: list[tuple[int, int]] = field(default_factory=list)
-    intervals: list[tuple[int, bool]] = field(default_factory=list)
-    ends: list[tuple[int, int]] = field(default_factory=list)  # of stands that gave way: (absorbed, back)
+    evidence: list[int] = field(default_factory=list)
+    failed: list[tuple[int, int, int]] = field(default_factory=list)  # stands that gave way: (t, absorbed, back)
 
 
 def tell(events: Sequence[Event], side: int) -> Told:
@@ -42,14 +42,14 @@ def tell(events: Sequence[Event], side: int) -> Told:
     best: tuple[int, int, int] | None = None  # price, size, epoch
     shown: list[tuple[int, int]] = []  # of the run: time, size
     taken = displayed = back = absorbed = 0
-    hit = grew = False
+    grew = False
     for e in events:
         if isinstance(e, Fill):
             if best is not None and e.side == -side and e.px == best[0]:
                 if not taken:
                     late = [i for i, (t, _) in enumerate(shown) if t <= e.t - SECOND]
                     displayed = max(q for _, q in shown[late[-1] if late else 0 :])
-                taken, hit = taken + e.qty, True
+                taken += e.qty
                 more = max(0, taken - displayed) - absorbed
                 absorbed, grew = absorbed + more, grew or more > 0
                 told.absorbed.append((e.t, more))
@@ -62,11 +62,11 @@ def tell(events: Sequence[Event], side: int) -> Told:
                 back = min(max(qty - displayed + taken, 0), taken)
             elif best is not None and taken and e.valid and e.epoch == best[2] and side * (px - best[0]) < 0:
                 back = max(0, taken - displayed)
-                told.ends.append((absorbed, back))
+                told.failed.append((e.t, absorbed, back))
             told.back.append((e.t, back - was))
-            if hit:
-                told.intervals.append((e.t, grew and stays))
-            hit = grew = False
+            if grew and stays:
+                told.evidence.append(e.t)
+            grew = False
             if not stays:
                 shown, taken, displayed, back, absorbed = [], 0, 0, 0, 0
             best = (px, qty, e.epoch) if ok else None
@@ -81,12 +81,12 @@ def expected(events: Sequence[Event], told: Told, name: str, window: int, t: int
     def inside(at: int) -> bool:
         return t - window < at <= t
 
-    hits = sum(inside(at) for at, _ in told.intervals)
-    refills = sum(inside(at) and evidence for at, evidence in told.intervals)
+    evidence, failed = sum(map(inside, told.evidence)), sum(inside(at) for at, *_ in told.failed)
     if name in ("absorption", "replenishment"):
         rows = told.absorbed if name == "absorption" else told.back
         return float(max(0, sum(lots for at, lots in rows if inside(at))) * Fraction(1, 1000))
-    return {"hits": float(hits), "refills": float(refills), "confidence": refills / (hits + 4)}[name]
+    confidence = evidence / (evidence + failed + 4)
+    return {"evidence": float(evidence), "failed": float(failed), "confidence": confidence}[name]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -102,8 +102,8 @@ def test_equals_the_rule_event_by_event(seed: int) -> None:
                 wanted = [expected(events, told, name, window, t) for t in times.tolist()]
                 np.testing.assert_array_equal(values[f"{name}:{side}:{window}"], wanted, f"{name} {side} {window}")
             assert np.nansum(wanted) > 0
-        assert told.ends
-        assert all(absorbed == back for absorbed, back in told.ends)  # what gave way kept only what was absorbed
+        assert told.failed
+        assert all(absorbed == back for _, absorbed, back in told.failed)  # what gave way kept only what was absorbed
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -140,12 +140,12 @@ def test_an_iceberg() -> None:
     times = np.array([START + 5 * SECOND + 1, START + 9 * SECOND])
     fields = [f"{name}:1:{60 * SECOND}" for name in NAMES]
     values = fold(make, events, [], fields, times)
-    absorption, back, confidence, hits, refills = (values[name].tolist() for name in fields)
+    absorption, back, confidence, evidence, failed = (values[name].tolist() for name in fields)
     assert absorption == [0.04, 0.046]
     assert back == [0.05, 0.046]
-    assert hits == [5, 6]
-    assert refills == [4, 4]  # the first 10 had been displayed, and the last were taken as the price gave way
-    assert confidence == [4 / 9, 4 / 10]
+    assert evidence == [4, 4]  # the first 10 had been displayed, and the last were taken as the price gave way
+    assert failed == [0, 1]
+    assert confidence == [4 / 8, 4 / 9]
 
 
 def test_ordinary_trading_is_no_absorption() -> None:
@@ -157,8 +157,7 @@ def test_ordinary_trading_is_no_absorption() -> None:
     events += [Touch(START + 6 * SECOND, 99, 3, 101, 9), Fill(START + 6 * SECOND, 4, -1, 99)]
     fields = [f"{name}:1:{60 * SECOND}" for name in NAMES]
     values = fold(make, events, [], fields, np.array([START + 9 * SECOND]))
-    assert [values[name][0] for name in fields[:3]] == [0, 0, 0]
-    assert values[fields[3]][0] == 5
+    assert [values[name][0] for name in fields] == [0, 0, 0, 0, 1]
 
 
 def test_arguments_and_memory() -> None:
@@ -166,7 +165,7 @@ def test_arguments_and_memory() -> None:
     assert metric.spec.bind(*metric.args).field == f"confidence:-1:{60 * SECOND}"
     assert "inferred from L2" in metric.spec.meaning
     absorption = make()
-    absorption.sample(f"hits:1:{2 * SECOND}", np.empty(0, np.int64))
+    absorption.sample(f"evidence:1:{2 * SECOND}", np.empty(0, np.int64))
     for k in range(500):
         now = START + k * SECOND // 4
         absorption.update(batch_of([Touch(now, 100, 5, 101, 5), Fill(now, 9, 1, 101)], now))
