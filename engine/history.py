@@ -51,7 +51,7 @@ class Bars:
     trades: Ints  # number of trades
 
     def __post_init__(self) -> None:
-        if len({len(column) for column in self._columns()}) != 1:
+        if len({len(column) for column in self.columns()}) != 1:
             raise ValueError("columns of bars differ in length")
         if self.step <= 0 or np.any(self.t % self.step) or np.any(np.diff(self.t) <= 0):
             raise ValueError(f"times of bars must rise by multiples of {self.step} ns")
@@ -74,9 +74,10 @@ class Bars:
     def within(self, start: int, end: int) -> Bars:
         """The bars that begin at or after `start` and are over by `end`."""
         keep = (self.t >= start) & (self.ends <= end)
-        return Bars(self.step, *(column[keep] for column in self._columns()))
+        return Bars(self.step, *(column[keep] for column in self.columns()))
 
-    def _columns(self) -> tuple[NDArray[Any], ...]:
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All columns in their order."""
         return (
             self.t, self.open, self.high, self.low, self.close, self.volume, self.bought, self.quote, self.trades
         )  # fmt: skip

@@ -158,6 +158,11 @@ class FixedSize:
             raise ValueError(f"a bucket of {lots} lots is not between 1 and {MAX_BUCKET} lots")
         self._lots = lots
 
+    @property
+    def present(self) -> int | None:
+        """Lots a bucket that starts now would hold; None: not known yet."""
+        return self._lots
+
     def pieces(self, trades: Trades, day_volumes: Sequence[tuple[int, int]]) -> Iterator[tuple[Trades, int | None]]:
         """(trades, size in lots of buckets that start with them; None: not known yet)."""
         yield trades, self._lots
@@ -210,6 +215,11 @@ class DailyVolumeSize:
             self._recent = np.concatenate([self._recent, qty[-_SIZES_KEPT:]])[-_SIZES_KEPT:]
             cut = slice(start, stop)
             yield Trades(trades.t[cut], trades.px[cut], qty, trades.side[cut], trades.seq[cut]), self._size()
+
+    @property
+    def present(self) -> int | None:
+        """Lots a bucket that starts now would hold; None: not known yet."""
+        return self._size()
 
     def _revise(self, t: int, day: int) -> None:
         """What is known before a trade at `t` changes the averages."""

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from engine.history import MINUTE, Bars, session_of
+from engine.metrics.bar_spread import volume_by_price
 from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
@@ -177,6 +179,7 @@ class Profile:
         self._ledger = Ledger()
         self._day = -1  # UTC day of the ledger
         self._pending = Columns(np.int64, np.int64, np.int64, np.int64)  # trades not yet in it: t, px, qty, side
+        self._bars: tuple[int, int] | None = None  # UTC day, number of bars in its ledger
         self._booked = 0  # trades ever put into the ledger: with the pending ones read, it names a state
         self._known: dict[tuple[int, int], tuple[int, int, int]] = {}  # (width, trades) -> poc, vah, val
 
@@ -206,7 +209,8 @@ class Profile:
     def state(self) -> State:
         return {
             "kind": "profile",
-            "version": 1,
+            "version": 2,
+            "bars": self._bars,
             "ledger": self._ledger.state(),
             "day": self._day,
             "pending": self._pending.state(),
@@ -214,11 +218,38 @@ class Profile:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "profile", 1)
+        check_state(state, "profile", 2)
+        self._bars = state["bars"]
         self._ledger.restore(state["ledger"])
         self._day, self._booked = state["day"], state["booked"]
         self._pending.restore(state["pending"])
         self._known.clear()
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Minute bars of the session before the market began: each spread evenly over its prices."""
+        if bars.step != MINUTE:
+            return
+        bars = session_of(bars)
+        day = int(bars.t[0]) // DAY
+        if self._bars is not None or self._day not in (-1, day):
+            return
+        prices, sold, bought = volume_by_price(bars)
+        middle = len(prices) // 2
+        for lots, side in ((sold, -1), (bought, 1)):
+            order = np.roll(np.arange(len(prices)), -middle)  # a ledger is dense around the first price it sees
+            order = order[lots[order] > 0]
+            self._ledger.add(prices[order], lots[order], np.full(len(order), side))
+        self._day, self._bars = day, (day, len(bars))
+        self._known.clear()
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until the session that began before the market is over."""
+        newest = int(self._pending[0][-1]) // DAY if len(self._pending) else self._day
+        if self._bars is None or self._bars[0] != newest:
+            return None
+        return f"the session before the start from {self._bars[1]} minute bars"
 
     # ---- as it is now, for the ladder
 

@@ -20,13 +20,15 @@ from typing import Final
 
 import numpy as np
 
+from engine.history import Bars
 from engine.instrument import Instrument
+from engine.metrics.bar_spread import buckets_of
 from engine.metrics.batch import Batch, Floats
 from engine.metrics.buckets import Buckets, Closed, DailyVolumeSize, Filling, FixedSize
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.vpin_history import VpinHistory
-from engine.metrics.windows import check_state
+from engine.metrics.windows import DAY, check_state
 from engine.tape import Ints
 
 #: (name, bucket size, number of buckets): about a day, 2.4 hours and 14 minutes of volume.
@@ -52,7 +54,10 @@ class Vpin:
         self._n = n
         self._sizes = size
         self._buckets = Buckets(_EXTRA_PER_FILL + n)
-        self._ring = np.zeros((3, 0), np.int64)  # imbalance, size, concentration of the last n - 1 buckets
+        # Imbalance, size, concentration (-1: of bars, not known) of the last n - 1 buckets.
+        self._ring = np.zeros((3, 0), np.int64)
+        self._learned = 0  # buckets that came from bars, before all others
+        self._waiting: list[Bars] = []  # bars that came before the size of buckets was known
         self._history = VpinHistory(n)
         self._fillings: list[Filling] = []  # since the last `advance`
         self._fraction = math.nan  # of the open bucket, before them
@@ -61,6 +66,8 @@ class Vpin:
         for trades, size in self._sizes.pieces(batch.trades, batch.day_volumes):
             if size is None:
                 continue
+            if self._waiting:
+                self._learn_waiting()
             for closed, filling in self._buckets.pour(trades, size):
                 self._fillings.append(filling)
                 if len(closed.t):
@@ -68,19 +75,65 @@ class Vpin:
 
     def _close(self, closed: Closed) -> None:
         fixed_point = np.rint(np.ldexp(closed.concentration, _PLACES)).astype(np.int64)
-        known = np.concatenate([self._ring, np.array([closed.imbalance, closed.size, fixed_point])], axis=1)
+        self._append(closed.t, np.array([closed.imbalance, closed.size, fixed_point]))
+
+    def _append(self, t: Ints, new: Ints) -> None:
+        """Closed buckets: their times and the three rows of the ring."""
+        known = np.concatenate([self._ring, new], axis=1)
         held = self._ring.shape[1]
-        n, count = self._n, len(closed.t)
-        sums = np.zeros((3, known.shape[1] + 1), np.int64)
-        np.cumsum(known, axis=1, out=sums[:, 1:])
+        n, count = self._n, len(t)
+        sums = np.zeros((4, known.shape[1] + 1), np.int64)
+        np.cumsum(known, axis=1, out=sums[:3, 1:])
+        np.cumsum(known[2] < 0, out=sums[3, 1:])
         values, nulls = np.full(count, np.nan), np.full(count, np.nan)
         first = max(n - 1 - held, 0)  # the n-th bucket of the tape, where it is among the new ones
         if first < count:
             window = sums[:, n:] - sums[:, :-n]
             values[first:] = window[0] / window[1]
             nulls[first:] = np.ldexp(window[2] / n, -_PLACES) * _COIN_TOSS
-        self._history.append(closed.t, values, nulls)
+            nulls[first:][window[3] > 0] = np.nan
+        self._history.append(t, values, nulls)
         self._ring = known[:, max(known.shape[1] - n + 1, 0) :].copy()
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Buckets of bars stand before those of the tape, as long as fewer than n of these have closed; of several
+        kinds of bars, those that give the most. The open bucket and the sizes stay as the tape says."""
+        if bars.step >= DAY or self._history.closed - self._learned >= self._n:
+            return
+        self._waiting.append(bars)
+        if self._sizes.present is not None:
+            self._learn_waiting()
+
+    def _learn_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        size = self._sizes.present
+        real = self._history.closed - self._learned
+        if size is None or real >= self._n:
+            return
+        t, imbalance = max((buckets_of(bars, size) for bars in waiting), key=lambda found: len(found[0]))
+        if len(t) <= self._learned:
+            return
+        held = len(self._history.rows) - real
+        seen_t, seen = self._history.rows[0][held:].copy(), self._ring[:, self._ring.shape[1] - real :]
+        past = np.array([imbalance, np.full(len(t), size), np.full(len(t), -1)], np.int64)
+        self._history, self._ring, self._learned = VpinHistory(self._n), np.zeros((3, 0), np.int64), len(t)
+        self._append(np.concatenate([t, seen_t]), np.concatenate([past, seen], axis=1))
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until n buckets of the tape have closed; a percentile until its past is of the tape too."""
+        real = self._history.closed - self._learned
+        if not self._learned or field in ("fill", "null"):
+            return None
+        if field == "pct":
+            kept = len(self._history.rows) - real
+            return f"{kept} of its {kept + real} past values from bars" if kept > 0 else None
+        if field == "age":
+            return "the last bucket closed with a bar" if not real else None
+        return f"{self._n - real} of {self._n} buckets from bars" if real < self._n else None
+
+    # ---- values
 
     def sample(self, field: str, times: Ints) -> Floats:
         if field == "fill":
@@ -113,8 +166,10 @@ class Vpin:
     def state(self) -> State:
         return {
             "kind": "vpin",
-            "version": 1,
+            "version": 2,
             "n": self._n,
+            "learned": self._learned,
+            "waiting": [[bars.step, *bars.columns()] for bars in self._waiting],
             "sizes": self._sizes.state(),
             "buckets": self._buckets.state(),
             "ring": self._ring.copy(),
@@ -125,12 +180,14 @@ class Vpin:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "vpin", 1)
+        check_state(state, "vpin", 2)
         if state["n"] != self._n:
             raise ValueError(f"state of VPIN over {state['n']} buckets, not {self._n}")
         self._sizes.restore(state["sizes"])
         self._buckets.restore(state["buckets"])
         self._ring = np.array(state["ring"], np.int64).reshape(3, -1)
+        self._learned = state["learned"]
+        self._waiting = [Bars(*columns) for columns in state["waiting"]]
         self._history.closed = state["closed"]
         self._history.rows.restore(state["history"])
         self._fillings = [
