@@ -47,7 +47,8 @@ def buckets_of(bars: Bars, size: int) -> tuple[Ints, Ints]:
     """(closing times, |bought - sold| in lots) of the buckets of `size` lots that the bars fill one after the other,
     the share of taker buys being the same all through a bar. A bucket closes when the bar is over that fills it.
 
-    Nothing when a bucket holds less than two bars on average: inside a bar buys and sells would cancel.
+    Inside a bar buys and sells cancel, the more the less bars a bucket holds: with less than two on average, there
+    are none.
     """
     volume, bought = bars.volume, bars.bought
     total = sum(volume.tolist())

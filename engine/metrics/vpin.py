@@ -56,7 +56,6 @@ class Vpin:
         self._buckets = Buckets(_EXTRA_PER_FILL + n)
         # Imbalance, size, concentration (-1: of bars, not known) of the last n - 1 buckets.
         self._ring = np.zeros((3, 0), np.int64)
-        self._learned = 0  # buckets that came from bars, before all others
         self._waiting: list[Bars] = []  # bars that came before the size of buckets was known
         self._history = VpinHistory(n)
         self._fillings: list[Filling] = []  # since the last `advance`
@@ -99,8 +98,10 @@ class Vpin:
 
     def learn_bars(self, bars: Bars) -> None:
         """Buckets of bars stand before those of the tape, as long as fewer than n of these have closed; of several
-        kinds of bars, those that give the most. The open bucket and the sizes stay as the tape says."""
-        if bars.step >= DAY or self._history.closed - self._learned >= self._n:
+        kinds of bars, those that give the most. The open bucket and the sizes stay as the tape says. Buys and sells of
+        one bar cancel, so a VPIN of bars is too low (on trades of a thin market by 10 to 20 % at three bars a
+        bucket): percentiles, and alerts on them, count the tape alone."""
+        if bars.step >= DAY or self._history.closed - self._history.learned >= self._n:
             return
         self._waiting.append(bars)
         if self._sizes.present is not None:
@@ -109,29 +110,26 @@ class Vpin:
     def _learn_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         size = self._sizes.present
-        real = self._history.closed - self._learned
+        real = self._history.closed - self._history.learned
         if size is None or real >= self._n:
             return
         t, imbalance = max((buckets_of(bars, size) for bars in waiting), key=lambda found: len(found[0]))
-        if len(t) <= self._learned:
+        if len(t) <= self._history.learned:
             return
         held = len(self._history.rows) - real
         seen_t, seen = self._history.rows[0][held:].copy(), self._ring[:, self._ring.shape[1] - real :]
         past = np.array([imbalance, np.full(len(t), size), np.full(len(t), -1)], np.int64)
-        self._history, self._ring, self._learned = VpinHistory(self._n), np.zeros((3, 0), np.int64), len(t)
+        self._history, self._ring = VpinHistory(self._n, learned=len(t)), np.zeros((3, 0), np.int64)
         self._append(np.concatenate([t, seen_t]), np.concatenate([past, seen], axis=1))
 
     def warmed(self, field: str) -> str | None:
-        """See Learner: until n buckets of the tape have closed; a percentile until its past is of the tape too."""
-        real = self._history.closed - self._learned
-        if not self._learned or field in ("fill", "null"):
+        """See Learner: until n buckets of the tape have closed."""
+        real = self._history.closed - self._history.learned
+        if not self._history.learned or real >= self._n:
             return None
-        if field == "pct":
-            kept = len(self._history.rows) - real
-            return f"{kept} of its {kept + real} past values from bars" if kept > 0 else None
         if field == "age":
             return "the last bucket closed with a bar" if not real else None
-        return f"{self._n - real} of {self._n} buckets from bars" if real < self._n else None
+        return f"{self._n - real} of {self._n} buckets from bars, which read low" if field == "vpin" else None
 
     # ---- values
 
@@ -168,7 +166,7 @@ class Vpin:
             "kind": "vpin",
             "version": 2,
             "n": self._n,
-            "learned": self._learned,
+            "learned": self._history.learned,
             "waiting": [[bars.step, *bars.columns()] for bars in self._waiting],
             "sizes": self._sizes.state(),
             "buckets": self._buckets.state(),
@@ -186,7 +184,7 @@ class Vpin:
         self._sizes.restore(state["sizes"])
         self._buckets.restore(state["buckets"])
         self._ring = np.array(state["ring"], np.int64).reshape(3, -1)
-        self._learned = state["learned"]
+        self._history.learned = state["learned"]
         self._waiting = [Bars(*columns) for columns in state["waiting"]]
         self._history.closed = state["closed"]
         self._history.rows.restore(state["history"])

@@ -22,8 +22,11 @@ _T, _VALUE, _NULL = range(3)
 class VpinHistory:
     """Closing times of buckets with the VPIN and its null level then; both NaN before the n-th bucket."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, learned: int = 0) -> None:
+        """`learned`: so many buckets will come first that were not seen but learned from bars. No percentile counts
+        a value in which one of them is: bars make flow look less one-sided than it was."""
         self._n = n
+        self.learned = learned
         self.rows = Columns(np.int64, np.float64, np.float64)  # close time, VPIN, null
         self.closed = 0  # buckets so far
 
@@ -54,7 +57,8 @@ class VpinHistory:
     def _percentile(self, index: int) -> float:
         """(below + ties / 2) / number, among the values before that of a retained bucket."""
         values = self.rows[_VALUE]
-        before = values[max(self._oldest(index), self._n - 1 - (self.closed - len(values))) : index]
+        counted = self.learned + self._n - 1 - (self.closed - len(values))
+        before = values[max(self._oldest(index), counted) : index]
         if math.isnan(values[index]) or len(before) < FEWEST_VALUES:
             return math.nan
         below = int(np.count_nonzero(before < values[index]))
