@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from rich.cells import cell_len
+
 from engine.view import AlertEvent, EngineView, MarketView, RuleView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
 from tui.panels.glyphs import Glyphs
 
 FIRING = frozenset({"firing", "clearing"})
-NAME = 14
+NAME = 20
+STATE = 8  # the longest word for where an idle rule stands
 NARROW = 50  # cells below which an event is told in fewer words
 
 
@@ -20,10 +23,18 @@ def number(value: float | None) -> str:
 
 
 def firing_row(rule: RuleView, now: int, width: int) -> Runs:
-    """A rule that fires: word in reverse video, name, how long, value against level, condition."""
-    since = fmt.age(now - rule.since) if rule.since is not None else ""
-    text = f" {fmt.foreign(rule.rule, NAME)} {since}  {number(rule.value)} / {number(rule.level)}"
-    return (("alert", f" {rule.state.upper()} "), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
+    """A rule that fires: word in reverse video, name, how long, value against level, condition.
+
+    Where not all of it has room, the level goes first, then the end of the name.
+    """
+    word = f" {rule.state.upper()} "
+    since = f" {fmt.age(now - rule.since)}" if rule.since is not None else ""
+    value, level = f"  {number(rule.value)}", f" / {number(rule.level)}"
+    if len(word) + 1 + min(NAME, cell_len(rule.rule)) + len(since + value + level) > width:
+        level = ""
+    room = width - len(word) - 1 - len(since + value + level)
+    text = f" {fmt.foreign(rule.rule, max(4, min(NAME, room)))}{since}{value}{level}"
+    return (("alert", word), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
 
 
 def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Runs:
@@ -50,12 +61,10 @@ def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Run
 
 def rule_row(rule: RuleView, width: int) -> Runs:
     """A rule that does not fire: state, name, value against level, how often it fired."""
-    name = NAME if width >= NARROW else max(4, width - 26)
+    value = f"{number(rule.value)} / {number(rule.level)}"
+    name = min(NAME, max(4, width - STATE - 3 - len(value)))
     fires = f"  fired {rule.fires} times" if rule.fires else ""
-    text = (
-        f" {fmt.left(fmt.foreign(rule.rule, NAME), min(NAME, name))} {number(rule.value)} / {number(rule.level)}{fires}"
-    )
-    return (("dim", f" {fmt.left(rule.state, 9)}{text}"),)
+    return (("dim", f" {fmt.left(rule.state, STATE)} {fmt.left(fmt.foreign(rule.rule, name), name)} {value}{fires}"),)
 
 
 def alert_rows(view: MarketView, overview: EngineView, width: int, height: int, glyphs: Glyphs) -> list[Runs]:

@@ -107,12 +107,13 @@ def paint_print(key: Print, width: int, price_width: int, instrument: Instrument
     price = instrument.price_text(key.px).rjust(price_width)
     large = glyphs.poc if key.large else " "
     count = f"{glyphs.times}{key.prints}" if key.prints > 1 else ""
-    swept = f" {abs(key.px - key.far)} ticks" if key.px != key.far else ""
-    return (
-        ("dim", f" {time} "),
-        (role, f"{arrow}{letter} {price} {size}{large}"),
-        ("dim", f"{mark_of(key.flags)} {count}{swept}"),
-    )
+    start, trade, end = f" {time} ", f"{arrow}{letter} {price} {size}{large}", f"{mark_of(key.flags)} {count}"
+    if key.px != key.far:
+        ticks = abs(key.px - key.far)
+        swept = f" {ticks} tick{'s' if ticks > 1 else ''}"
+        if len(start) + len(trade) + len(end) + len(swept) <= width:
+            end += swept
+    return (("dim", start), (role, trade), ("dim", end))
 
 
 class Tape(RowPanel):

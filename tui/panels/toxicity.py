@@ -81,8 +81,15 @@ class Reading(NamedTuple):
     def waiting(self) -> str:
         """Why there is no value, in words."""
         if self.fill is None:
-            return "no bucket size: needs a day's volume"
-        return f"warming: needs {BUCKETS} buckets, first at {fmt.percent(self.fill).strip()}"
+            return "no bucket size yet"
+        return f"warming: open bucket {fmt.percent(self.fill).strip()}"
+
+    @property
+    def needs(self) -> str:
+        """What a value needs that is not there yet."""
+        if self.fill is None:
+            return "needs a day's volume (--adv SIZE)"
+        return f"needs {BUCKETS} of {self.preset.volume}, about {self.preset.spans}"
 
 
 def reading(view: MarketView, preset: Preset) -> Reading:
@@ -105,7 +112,7 @@ def preset_rows(now: Reading, width: int, lines: int, glyphs: Glyphs) -> list[Ru
     name = fmt.left(f" {now.preset.name}", 7)
     if now.vpin is None:
         rows: list[Runs] = [(("text", name), ("dim", now.waiting))]
-        detail: Runs = (("dim", f" {now.preset.volume} buckets, about {now.preset.spans} in all"),)
+        detail: Runs = (("dim", f"       {now.needs}" if width >= 45 else f" {now.needs}"),)
         return [*rows, detail, ()][:lines]
     role: Role = "toxic" if now.toxic else "text"
     value = fmt.fixed(now.vpin, 6, 3)

@@ -91,8 +91,10 @@ def test_extreme_percentiles_are_toxic_and_usual_ones_are_not() -> None:
 def test_what_is_missing_for_a_value_is_said() -> None:
     view = make_view(metrics={PRESETS[2].fill: 0.24})
     whole = "\n".join(lines(Toxicity(), view, make_overview(), 50, 14))
-    assert "no bucket size: needs a day's volume" in whole
-    assert "warming: needs 50 buckets, first at 24%" in whole
+    assert "no bucket size yet" in whole
+    assert "needs a day's volume (--adv SIZE)" in whole
+    assert "warming: open bucket 24%" in whole
+    assert "needs 50 of adv/5000, about 14 min" in whole
     assert "0.000" not in whole
 
 
