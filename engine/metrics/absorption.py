@@ -21,13 +21,14 @@ Refills by other traders look like an iceberg's, and a feed that batches the boo
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from engine.instrument import Instrument
-from engine.metrics.batch import NO_ASK, NO_BID, Batch, Bools, Floats, Quotes, Trades
+from engine.metrics.batch import NO_ASK, Batch, Floats, Quotes, Trades
 from engine.metrics.calculator import State
 from engine.metrics.depth import book_side
 from engine.metrics.seen import BookSeen
@@ -40,150 +41,115 @@ DISPLAYED: Final = 1_000_000_000
 #: Failures assumed before any evidence.
 DOUBT: Final = 4
 
-_ABSORBED = 1
-_BACK, _EVIDENCE, _FAILED = 0, 1, 2  # columns of the sums
+#: Sizes held before the old ones are dropped.
+_MANY: Final = 256
 
-
-class _States(NamedTuple):
-    """States of one side: those carried over (all of one run), then one per book message."""
-
-    t: Ints
-    px: Ints
-    qty: Ints
-    epoch: Ints
-    valid: Bools
-    run: Ints  # ascending number of the run: states in sequence with the same best price
-    old: int  # how many were carried over
+_ABSORBED, _BACK, _EVIDENCE, _FAILED = range(4)
+#: Clock, then what it adds to the four sums.
+_Row = tuple[int, int, int, int, int]
 
 
 class _Side:
-    """The stands of one side (+1 bids, -1 asks). All carried state is ints."""
+    """The stands of one side (+1 bids, -1 asks), event by event: most messages change nothing. All state is ints."""
 
     def __init__(self, side: int) -> None:
         self._side = side
-        self.trades = Sums(2)  # taken, absorbed
-        self.messages = Sums(3)  # replenished, evidence, stands that gave way
-        # The run that goes on: times and sizes of its last state and of those that a first hit may need.
-        self._t, self._qty = [0], [0]
+        self.sums = Sums(4)
+        # The best price, if there is one to be trusted, and its sizes until it is hit.
         self._px, self._epoch, self._ok = 0, -1, False
+        self._shown: list[tuple[int, int]] = []  # (clock, lots)
         # Its stand.
         self._taken = 0  # 0: there is none
         self._displayed = 0
+        self._absorbed = 0
         self._back = 0
         self._grew = False  # something was absorbed since the last book message
 
-    def update(self, quotes: Quotes, trades: Trades, end: int) -> None:
-        """Take the news in; `end` is the clock after them."""
-        states, ok = self._states(quotes)
-        at = quotes.seq.searchsorted(trades.seq, "left") + states.old - 1  # the prevailing state of each trade
-        hit = (trades.side == -self._side) & ok[at] & (trades.px == states.px[at])
-        if self._taken or hit.any():
-            self._account(states, trades.t[hit], trades.qty[hit], at[hit])
-        begin = len(states.t) - 1
-        if not self._taken:
-            begin = min(begin, _displayed_from(states, begin, end))
-        self._t, self._qty = states.t[begin:].tolist(), states.qty[begin:].tolist()
-        self._px, self._epoch, self._ok = int(states.px[-1]), int(states.epoch[-1]), bool(ok[-1])
-
-    def _states(self, quotes: Quotes) -> tuple[_States, Bools]:
-        """The states, and which of them have a best price that can be trusted."""
-        old = len(self._t)
-        best, qty, none = (
-            (quotes.bid, quotes.bid_qty, NO_BID) if self._side > 0 else (quotes.ask, quotes.ask_qty, NO_ASK)
+    def update(self, quotes: Quotes, trades: Trades) -> None:
+        """Take the news in."""
+        bids = self._side > 0
+        best, sizes = (quotes.bid, quotes.bid_qty) if bids else (quotes.ask, quotes.ask_qty)
+        hitting = trades.side == -self._side
+        hits = list(zip(*(c[hitting].tolist() for c in (trades.seq, trades.t, trades.px, trades.qty)), strict=True))
+        states = zip(
+            *(c.tolist() for c in (quotes.seq, quotes.t, best, sizes, quotes.valid, quotes.epoch)), strict=True
         )
-        px = np.concatenate([np.full(old, self._px), best])
-        epoch = np.concatenate([np.full(old, self._epoch), quotes.epoch])
-        valid = np.concatenate([np.full(old, self._ok), quotes.valid])
-        ok = valid & (px != none)
-        new = np.zeros(len(px), np.bool_)
-        new[1:] = ~(ok[1:] & ok[:-1]) | (px[1:] != px[:-1]) | (epoch[1:] != epoch[:-1])
-        new[:old] = False
-        t, sizes = np.concatenate([self._t, quotes.t]), np.concatenate([self._qty, qty])
-        return _States(t, px, sizes, epoch, valid, np.cumsum(new), old), ok
+        rows: list[_Row] = []
+        done = 0
+        for seq, t, px, qty, valid, epoch in states:
+            while done < len(hits) and hits[done][0] < seq:
+                _, at, price, lots = hits[done]
+                self._hit(at, price, lots, rows)
+                done += 1
+            ok = valid and -NO_ASK < px < NO_ASK
+            if ok and self._ok and px == self._px and epoch == self._epoch:
+                if self._taken:
+                    self._stay(t, qty, rows)
+                else:
+                    self._show(t, qty)
+                continue
+            if self._taken:
+                self._end(t, valid and epoch == self._epoch and self._side * (px - self._px) < 0, rows)
+            self._px, self._epoch, self._ok = px, epoch, ok
+            self._shown = [(t, qty)]
+        for _, at, price, lots in hits[done:]:
+            self._hit(at, price, lots, rows)
+        if rows:
+            times, *columns = np.array(rows, np.int64).T
+            self.sums.append(times, columns, [int(np.abs(column).sum()) for column in columns])
 
-    def _account(self, states: _States, hit_t: Ints, hit_qty: Ints, hit_at: Ints) -> None:
-        """Count the hits, and the book messages of the runs that were hit."""
-        run, old = states.run, states.old
-        carried = 1 if self._taken else 0  # the stand carried over is one hit before all others
-        lots = np.concatenate([np.full(carried, self._taken), hit_qty])
-        at = np.concatenate([np.full(carried, old - 1), hit_at])
-        first = np.concatenate([[True], run[at[1:]] != run[at[:-1]]])
-        stand, starts = np.cumsum(first) - 1, np.flatnonzero(first).tolist()
-        total = np.cumsum(lots)
-        taken = total - (total - lots)[first][stand]
-        displayed = np.empty(len(starts), np.int64)
-        for i, k in enumerate(starts):
-            if carried and k == 0:
-                displayed[i] = self._displayed
-            else:
-                state = int(at[k])
-                displayed[i] = states.qty[_displayed_from(states, state, int(hit_t[k - carried])) : state + 1].max()
-        shown = displayed[stand]
-        absorbed = np.maximum(taken - shown, 0)
-        gained = np.where(first, absorbed, np.diff(absorbed, prepend=0))[carried:]
-        if len(hit_t):
-            bound = int(hit_qty.sum())
-            self.trades.append(hit_t, (hit_qty, gained), (bound, bound))
-        grew = np.zeros(len(run), np.bool_)  # by absorption before the next state
-        grew[hit_at[gained > 0]] = True
-        grew[old - 1] |= self._grew
-        change, failed = self._replenished(states, at, taken, shown)
-        self._tell(states, change, grew[old - 1 : -1], failed)
-        self._grew = bool(grew[-1])
-        goes_on = run[at[-1]] == run[-1]
-        self._taken = int(taken[-1]) if goes_on else 0
-        self._displayed = int(shown[-1]) if goes_on else 0
+    def _hit(self, t: int, px: int, qty: int, rows: list[_Row]) -> None:
+        """A taker has come; counts if he traded at the best price."""
+        if not self._ok or px != self._px:
+            return
+        if not self._taken:
+            self._forget_shown(t)
+            self._displayed = max(lots for _, lots in self._shown)
+        self._taken += qty
+        more = max(0, self._taken - self._displayed) - self._absorbed
+        if more:
+            self._absorbed += more
+            self._grew = True
+            rows.append((t, more, 0, 0, 0))
 
-    def _replenished(self, states: _States, at: Ints, taken: Ints, shown: Ints) -> tuple[Ints, Bools]:
-        """By how much each new state, against the one before it, changes what has come back, and whether it ends a
-        stand because the price gave way."""
-        _, px, qty, epoch, valid, run, old = states
-        now = slice(old, None)
-        was = slice(old - 1, -1)
-        last = at.searchsorted(np.arange(old, len(run)), "left") - 1  # the last hit before each state
-        standing = (last >= 0) & (run[at[last]] == run[was])
-        h, d = taken[last] * standing, shown[last]
-        lasts = run[now] == run[was]
-        gave_way = valid[now] & (epoch[now] == epoch[was]) & (self._side * (px[now] - px[was]) < 0)
-        after = np.clip(np.where(lasts, qty[now], 0) - d + h, 0, h)
-        in_stand = np.where(lasts, after, 0)
-        before = np.concatenate([[self._back], in_stand])
-        self._back = int(before[-1])
-        change: Ints = np.where(lasts | gave_way, after - before[:-1], 0)
-        return change, gave_way & standing
+    def _stay(self, t: int, qty: int, rows: list[_Row]) -> None:
+        """The price of the stand is still the best."""
+        back = min(max(qty - self._displayed + self._taken, 0), self._taken)
+        if back != self._back or self._grew:
+            rows.append((t, 0, back - self._back, int(self._grew), 0))
+        self._back, self._grew = back, False
 
-    def _tell(self, states: _States, change: Ints, grew: Bools, failed: Bools) -> None:
-        evidence = grew & (states.run[states.old :] == states.run[states.old - 1 : -1])
-        told = evidence | failed | (change != 0)
-        if told.any():
-            change, n = change[told], int(told.sum())
-            columns = (change, evidence[told].astype(np.int64), failed[told].astype(np.int64))
-            self.messages.append(states.t[states.old :][told], columns, (n * int(np.abs(change).max()), n, n))
+    def _end(self, t: int, gave_way: bool, rows: list[_Row]) -> None:
+        """The stand is over."""
+        if gave_way:
+            rows.append((t, 0, self._absorbed - self._back, 0, 1))
+        self._taken = self._displayed = self._absorbed = self._back = 0
+        self._grew = False
+
+    def _show(self, t: int, qty: int) -> None:
+        self._shown.append((t, qty))
+        if len(self._shown) > _MANY:
+            self._forget_shown(t)
+
+    def _forget_shown(self, t: int) -> None:
+        """Keep the sizes that were in force in the second before `t`."""
+        self._shown = self._shown[max(0, bisect_right(self._shown, (t - DISPLAYED, NO_ASK)) - 1) :]
 
     def state(self) -> State:
         """Everything carried."""
         return {
-            "trades": self.trades.state(),
-            "messages": self.messages.state(),
-            "t": list(self._t),
-            "qty": list(self._qty),
+            "sums": self.sums.state(),
             "best": [self._px, self._epoch, self._ok],
-            "stand": [self._taken, self._displayed, self._back, self._grew],
+            "shown": [list(row) for row in self._shown],
+            "stand": [self._taken, self._displayed, self._absorbed, self._back, self._grew],
         }
 
     def restore(self, state: State) -> None:
         """Take over a state."""
-        self.trades.restore(state["trades"])
-        self.messages.restore(state["messages"])
-        self._t, self._qty = list(state["t"]), list(state["qty"])
+        self.sums.restore(state["sums"])
         self._px, self._epoch, self._ok = state["best"]
-        self._taken, self._displayed, self._back, self._grew = state["stand"]
-
-
-def _displayed_from(states: _States, state: int, t: int) -> int:
-    """The first state of a state's run that was in force in the second before `t`."""
-    in_run = int(states.run.searchsorted(states.run[state]))
-    return max(in_run, int(states.t.searchsorted(t - DISPLAYED, "right")) - 1)
+        self._shown = [(t, lots) for t, lots in state["shown"]]
+        self._taken, self._displayed, self._absorbed, self._back, self._grew = state["stand"]
 
 
 class Absorption:
@@ -200,7 +166,7 @@ class Absorption:
         self._seen.update(batch.quotes)
         if len(batch.quotes) or len(batch.trades):
             for side in self._sides.values():
-                side.update(batch.quotes, batch.trades, batch.end)
+                side.update(batch.quotes, batch.trades)
 
     def sample(self, field: str, times: Ints) -> Floats:
         name, of_side, text = field.split(":")
@@ -211,14 +177,14 @@ class Absorption:
         known = self._seen.within(times, window)
         if not known.any():
             return out
-        trades, messages = side.trades.window(times[known], window), side.messages.window(times[known], window)
+        found = side.sums.window(times[known], window)
         if name == "absorption":
-            out[known] = self._amounts(trades.sum(_ABSORBED))
+            out[known] = self._amounts(found.sum(_ABSORBED))
         elif name == "replenishment":
-            back = messages.sum(_BACK)
+            back = found.sum(_BACK)
             out[known] = self._amounts(np.maximum(back, 0))  # the window may begin within a stand
         else:
-            evidence, failed = to_floats(messages.sum(_EVIDENCE)), to_floats(messages.sum(_FAILED))
+            evidence, failed = to_floats(found.sum(_EVIDENCE)), to_floats(found.sum(_FAILED))
             confidence = evidence / (evidence + failed + DOUBT)
             out[known] = {"evidence": evidence, "failed": failed, "confidence": confidence}[name]
         return out
@@ -230,8 +196,7 @@ class Absorption:
     def advance(self, t: int) -> None:
         self._seen.advance(t)
         for side in self._sides.values():
-            side.trades.forget(t - self._longest)
-            side.messages.forget(t - self._longest)
+            side.sums.forget(t - self._longest)
 
     def state(self) -> State:
         return {

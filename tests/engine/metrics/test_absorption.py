@@ -171,7 +171,7 @@ def test_arguments_and_memory() -> None:
         absorption.update(batch_of([Touch(now, 100, 5, 101, 5), Fill(now, 9, 1, 101)], now))
         absorption.advance(now)
     state = absorption.state()
-    assert len(state["asks"]["messages"]["rows"][0]) < 12
-    assert len(state["bids"]["t"]) < 8
+    assert len(state["asks"]["sums"]["rows"][0]) < 20
+    assert len(state["bids"]["shown"]) < 300
     with pytest.raises(ValueError, match="version"):
         make().restore({**state, "version": 2})
