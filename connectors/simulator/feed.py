@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import numpy as np
 
-from connectors.simulator.market import MAX_LATENCY_NS, SimulatedMarket
+from connectors.simulator.market import MAX_LATENCY_NS, SimulatedMarket, bars_before
 from connectors.simulator.profiles import DEFAULT_SYMBOLS, VENUE, profile_of
 from engine.feed import Chunk, Engine
+from engine.history import Bars, HistoryError
+from engine.instrument import Instrument
 from engine.tape import ROW, Rows
 
 _NS = 1_000_000_000
@@ -53,6 +55,7 @@ class SimulatedFeed:
         self._symbols = _symbols(symbols)
         self._seed, self._start, self._duration, self._speed = seed, start_ns, duration_ns, speed
         self._clock, self._sleep = clock, sleep
+        self._began: int | None = None
 
     @property
     def name(self) -> str:
@@ -71,7 +74,7 @@ class SimulatedFeed:
 
     async def run(self, engine: Engine) -> None:
         """Deliver each market's opening, then its steps when their time has come."""
-        start = time.time_ns() if self._start is None else self._start
+        start = self._began = time.time_ns() if self._start is None else self._start
         end = None if self._duration is None else start + self._duration
         markets = [SimulatedMarket(symbol, self._seed, start) for symbol in self._symbols]
         sinks = [engine.open(market.instrument) for market in markets]
@@ -103,6 +106,12 @@ class SimulatedFeed:
         for market, sink in zip(markets, sinks, strict=True):
             sink.apply(market.clock())
         await engine.drained()
+
+    async def history(self, instrument: Instrument, step: int, count: int) -> Bars:
+        """See engine.history.History: what the market is said to have traded before it began."""
+        if self._began is None:
+            raise HistoryError("the simulation has not begun")
+        return bars_before(profile_of(instrument.symbol), self._seed, self._began, step, count)
 
 
 class SimulatedArchive:

@@ -15,9 +15,11 @@ import numpy as np
 from connectors.simulator.book import ASK, BID, RestingBook
 from connectors.simulator.fair import FairValue
 from connectors.simulator.flow import Order, OrderFlow
+from connectors.simulator.past import past_bars
 from connectors.simulator.phases import NS, Phase, PhaseSchedule
-from connectors.simulator.profiles import profile_of
+from connectors.simulator.profiles import Profile, profile_of
 from connectors.simulator.walls import Walls
+from engine.history import Bars
 from engine.tape import ROW, Channel, Flag, Ints, Kind, Rows, Trust, clock_row, row, status_row
 
 #: Receive latency never exceeds this, ns.
@@ -47,6 +49,11 @@ _VOLUME = 6.5
 #: A trade as a row: the fields of `ROW` in order.
 _Trade = tuple[int, int, int, int, int, int, int, int, int, int]
 _TRADE, _LAST, _TRADES = int(Kind.TRADE), int(Flag.LAST), int(Channel.TRADES)
+
+
+def bars_before(profile: Profile, seed: int, start: int, step: int, count: int) -> Bars:
+    """The last `count` whole bars of `step` ns before a market began at `start`; as busy as its opening says."""
+    return past_bars(profile, seed, start, step, count, _VOLUME * profile.order_rate * profile.order_size, _DAY)
 
 
 class SimulatedMarket:
