@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.explanation import counting_since
 from engine.histogram import histogram
+from engine.holding import holding
 from engine.market import Market
 from engine.metrics.cost_table import CostRow, MarketBook, walk_table
 from engine.metrics.names import parse_metric
@@ -45,6 +46,7 @@ def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...
         since=_since(market, request.metrics),
         costs=tuple(_costs(market, request.notionals)) if request.notionals else (),
         histogram=histogram(market, request.histogram_rows) if request.histogram_rows else None,
+        position=None if request.position is None else holding(market, request.position),
     )
 
 

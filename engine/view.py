@@ -10,6 +10,7 @@ from engine.instrument import Instrument
 
 if TYPE_CHECKING:  # it brings arrays with it
     from engine.metrics.cost_table import CostRow
+    from engine.position import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ViewRequest:
     metrics: tuple[str, ...] = ()  # metric keys as a user would type them
     notionals: tuple[float, ...] = ()  # sizes of `MarketView.costs`, quote units
     histogram_rows: int = 0  # of `MarketView.histogram`; 0: none
+    position: Position | None = None  # of `MarketView.position`
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,36 @@ class HistogramView:
 
 
 @dataclass(frozen=True, slots=True)
+class ShockView:
+    """A position after a move of the price."""
+
+    shock: float  # -0.1: a fall of 10 %
+    equity: float  # margin and profit, in the currency of settlement
+    ratio: float  # equity over what maintenance requires; below 1 it is liquidated
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """A position that the user entered, at the present mid. Money in the currency of settlement; None: unknown."""
+
+    position: Position
+    currency: str
+    price: float | None
+    profit: float | None
+    liquidation: float | None  # price; None also: there is none
+    distance_bps: float | None
+    distance_sigma: float | None  # standard deviations of a day
+    volatility: str  # the metric that the distance and the name of its model stand on; empty: none is known
+    var_bps: float | None  # move against the position of `var`
+    var: str  # the metric of the value at risk
+    loss: float | None  # value at risk in money
+    exit_cost: float | None  # of closing it at market now, the taker fee included
+    total: float | None  # loss and exit cost
+    shocks: tuple[ShockView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The provenance of one number: what it means, over what, and how much of that is known."""
 
@@ -193,6 +225,7 @@ class MarketView:
     since: Mapping[str, int] = field(default_factory=dict)  # ns, of metrics that began under way: when
     costs: tuple[CostRow, ...] = ()
     histogram: HistogramView | None = None
+    position: PositionView | None = None
 
 
 @dataclass(frozen=True, slots=True)

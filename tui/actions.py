@@ -45,10 +45,10 @@ class Action:
         )
 
 
-def _panel(number: int, panel: str, title: str) -> Action:
+def _panel(key: str, panel: str, title: str) -> Action:
     return Action(
         f"panel_{panel}",
-        (str(number),),
+        (key,),
         title,
         f"Go to the {title.lower()} panel; on a small screen, show it beside the ladder",
         "Panels",
@@ -124,13 +124,19 @@ ACTIONS: tuple[Action, ...] = (
         "Display",
     ),
     Action("copy", ("y",), "Copy numbers", "Copy the market's numbers as one line to the clipboard", "Display", APP),
-    _panel(1, "ladder", "Depth ladder"),
-    _panel(2, "cvd", "CVD and price"),
-    _panel(3, "imbalance", "Imbalance"),
-    _panel(4, "toxicity", "Toxicity"),
-    _panel(5, "flow", "Flow"),
-    _panel(6, "alerts", "Alerts"),
-    _panel(7, "tape", "Tape"),
+    _panel("1", "ladder", "Depth ladder"),
+    _panel("2", "cvd", "CVD and price"),
+    _panel("3", "imbalance", "Imbalance"),
+    _panel("4", "toxicity", "Toxicity"),
+    _panel("5", "flow", "Flow"),
+    _panel("6", "alerts", "Alerts"),
+    _panel("7", "tape", "Tape"),
+    _panel("8", "cost", "Cost and impact"),
+    _panel("9", "risk", "Volatility and risk"),
+    _panel("0", "signal", "Signal"),
+    _panel("v", "profile", "Profile and pattern"),
+    _panel("l", "liquidity", "Liquidity"),
+    Action("layout", ("L",), "Next layout", "Other panels: the layouts by name, yours too", "Panels", call="layout(1)"),
     Action(
         "next_panel",
         ("tab",),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
+
+from tui.arrangement import DEFAULT, SECOND, Arrangement
 
 #: Below this nothing can be read; a message says so instead.
 MIN_WIDTH, MIN_HEIGHT = 60, 16
@@ -68,12 +70,50 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel("alerts", "Alerts", "What fired and what resolved, newest first, then the state of every rule.", 7, 1),
     Panel("tape", "Tape", "Trades as they happen, newest first. Large prints stand out; `x` hides small ones.", 6, 2),
+    Panel(
+        "cost",
+        "Cost and impact",
+        "What market orders of several sizes would pay against the mid right now, without and with the venue's taker "
+        "fee; then how far the flow moves the price (Kyle, Amihud), what takers paid of late and how the mid went on.",
+        12,
+        1,
+    ),
+    Panel(
+        "risk",
+        "Volatility and risk",
+        "Realised volatility, the share of jumps in it and what is known of the next minutes; with a position of "
+        "yours (`P`) its profit, its distance to liquidation and what closing it would cost.",
+        12,
+        1,
+    ),
+    Panel(
+        "signal",
+        "Signal",
+        "Where the book says the price leans: the micro-price against the mid, and probabilities of the next move "
+        "with their measured skill. Without skill over the last day the panel says so and shows no probability.",
+        9,
+        0,
+    ),
+    Panel(
+        "profile",
+        "Profile and pattern",
+        "Volume of the session at each price around the market, with the point of control and the value area.",
+        10,
+        1,
+    ),
+    Panel(
+        "liquidity",
+        "Liquidity",
+        "What rests near the mid and how hard it is used: depth, turnover, half-life, sizes pulled and stacked, walls.",
+        11,
+        0,
+    ),
 )
 TITLES: Mapping[str, str] = {panel.id: panel.title for panel in PANELS}
 _LEAST = {panel.id: panel.least for panel in PANELS} | {"ladder2": 14, "cvd2": 9}
 _WEIGHT = {panel.id: panel.weight for panel in PANELS} | {"ladder2": 4, "cvd2": 2}
-#: Shown beside the ladder on a small screen, in the order Tab cycles them.
-BESIDE: tuple[str, ...] = ("cvd", "imbalance", "toxicity", "flow", "alerts", "tape")
+#: What a small screen can show beside the ladder.
+BESIDE: tuple[str, ...] = tuple(panel.id for panel in PANELS if panel.id != "ladder")
 
 Plan = dict[str, Region]
 
@@ -92,11 +132,18 @@ def small_text(width: int, height: int) -> str:
     return f"enlarge to at least {MIN_WIDTH}×{MIN_HEIGHT} (now {width}×{height})"
 
 
-def plan(width: int, height: int, beside: str = "cvd", zoomed: str | None = None, markets: int = 1) -> Plan:
+def plan(
+    width: int,
+    height: int,
+    beside: str = "cvd",
+    zoomed: str | None = None,
+    markets: int = 1,
+    layout: Arrangement = DEFAULT,
+) -> Plan:
     """The region of every visible widget by its id.
 
-    `beside`: the panel next to the ladder on a small screen; `zoomed`: the panel that has the screen alone;
-    `markets`: how many there are (a wide screen shows a second one). Regions never overlap and stay inside.
+    `beside`: the panel next to the layout's first one on a small screen; `zoomed`: the panel that has the screen
+    alone; `markets`: how many there are (a wide screen shows a second one). Regions never overlap and stay inside.
     """
     kind = size_class(width, height)
     if kind == "small":
@@ -110,28 +157,50 @@ def plan(width: int, height: int, beside: str = "cvd", zoomed: str | None = None
     if zoomed is not None:
         return out | {zoomed: Region(0, top, width, rows)}
     if kind == "narrow":
-        left = max(32, min(46, width * 11 // 20))
-        others = (beside, *(panel for panel in BESIDE if panel != beside)) if rows >= 30 else (beside,)
-        columns = [(left, ("ladder",)), (width - left - GAP, others)]
-    elif kind == "normal":
-        left = 44 if width <= 120 else min(56, 44 + (width - 120) // 3)
-        right = max(32, min(44, width * 19 // 60))
-        centre = width - left - right - 2 * GAP
-        columns = [(left, ("ladder",)), (centre, ("cvd", "imbalance", "flow")), (right, ("toxicity", "alerts", "tape"))]
+        columns = _narrow(layout, beside, rows)
     else:
-        left, right, tape = 56, 44, 40
-        second = markets > 1
-        columns = [
-            (left, ("ladder",)),
-            (width - left - right - tape - 3 * GAP, ("cvd", "imbalance", "flow", *(("cvd2",) if second else ()))),
-            (right, ("toxicity", "alerts", *(("ladder2",) if second else ()))),
-            (tape, ("tape",)),
-        ]
+        columns = _columns(layout, kind == "wide" and markets > 1)
+        if kind == "normal" and len(columns) > 3:
+            columns = [*columns[:2], (*columns[2], *columns[3])]
     x = 0
-    for column, panels in columns:
+    for column, panels in zip(_widths(kind, len(columns), width), columns, strict=True):
         out |= _stack(x, top, column, rows, panels)
         x += column + GAP
     return out
+
+
+def small_order(layout: Arrangement) -> list[str]:
+    """The panels that a small screen shows beside the first one, in the order Tab cycles them."""
+    return [panel.id for panel in PANELS if panel.id in layout.panels and panel.id != layout.first]
+
+
+def _narrow(layout: Arrangement, beside: str, rows: int) -> list[tuple[str, ...]]:
+    """The first panel and the chosen one beside it; below that, on a high screen, the others of the layout."""
+    others = small_order(layout)
+    if beside == layout.first:
+        beside = layout.beside
+    if beside == layout.first:
+        return [(beside,)]
+    return [(layout.first,), (beside, *(each for each in others if each != beside)) if rows >= 30 else (beside,)]
+
+
+def _columns(layout: Arrangement, second: bool) -> list[tuple[str, ...]]:
+    """The columns as the layout has them, the second market's panels only when it is shown."""
+    columns = (tuple(each for each in column if second or each not in SECOND) for column in layout.columns)
+    return [column for column in columns if column]
+
+
+def _widths(kind: str, count: int, width: int) -> list[int]:
+    """Columns of the screen for each column of the layout: the ladder's place and the lists fixed, the rest wide."""
+    if kind == "narrow":
+        fixed = [max(32, min(46, width * 11 // 20))]
+    elif kind == "normal":
+        fixed = [44 if width <= 120 else min(56, 44 + (width - 120) // 3), max(32, min(44, width * 19 // 60))]
+    else:
+        fixed = [56, 44, 40] if count == 4 else [56, 52]
+    fixed = fixed[: count - 1]
+    rest = width - sum(fixed) - len(fixed) * GAP
+    return [*fixed[:1], rest, *fixed[1:]] if fixed else [rest]
 
 
 def _stack(x: int, y: int, width: int, height: int, panels: Sequence[str]) -> Plan:
@@ -174,13 +243,18 @@ class PlanLayout(Layout):
 
 
 class Desk(Widget):
-    """All panels, mounted once; the size of the terminal and the user's choice decide which are shown and where."""
+    """All panels; the size of the terminal and the user's choice decide which are shown and where.
+
+    A panel that was never shown is not there: `make` is asked for it when a plan has it.
+    """
 
     DEFAULT_CSS = "Desk { width: 1fr; height: 1fr; overflow: hidden; }"
 
-    def __init__(self, *children: Widget) -> None:
+    def __init__(self, *children: Widget, make: Callable[[str], Widget | None] = lambda _: None) -> None:
         super().__init__(*children, id="desk")
         self._plan_layout = PlanLayout()
+        self._make = make  # a panel by its id when it is shown for the first time
+        self.arrangement = DEFAULT
         self.beside = "cvd"
         self.zoomed: str | None = None
         self.markets = 1
@@ -192,14 +266,18 @@ class Desk(Widget):
 
     def plan_for(self, size: Size) -> Plan:
         """The plan at a size, with what the user chose."""
-        return plan(size.width, size.height, self.beside, self.zoomed, self.markets)
+        return plan(size.width, size.height, self.beside, self.zoomed, self.markets, self.arrangement)
 
     def on_resize(self) -> None:
         self.rearrange()
 
     def rearrange(self) -> None:
-        """Show exactly the widgets of the plan; call it after a change of `beside`, `zoomed` or `markets`."""
+        """Show exactly the widgets of the plan; call it after a change of what the plan depends on."""
         regions = self.plan_for(self.size)
+        there = {child.id for child in self.children}
+        new = [made for made in (self._make(each) for each in regions if each not in there) if made is not None]
+        if new and self.is_attached:
+            self.mount_all(new)
         for child in self.children:
             wanted = child.id in regions
             if child.display != wanted:

@@ -14,11 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 from engine.instrument import Instrument
+from engine.metrics.cost_table import CostRow
 from engine.tape import Flag
 from engine.view import (
     AlertEvent,
     ChannelView,
     EngineView,
+    HistogramRow,
+    HistogramView,
     LadderRow,
     LadderView,
     MarketSummary,
@@ -214,9 +217,43 @@ class FakeMarket:
             return draw.uniform(0, 300)
         if name in ("delta", "ofi_raw"):
             return draw.gauss(0, 100)
+        if name in ("micro", "wmid"):
+            return self.instrument.price(self.mid) * (1 + draw.gauss(0, 1e-5))
+        if name in ("queue_up", "signal", "signal_auc", "brier", "turnover", "turnover_hit", "cancel_share", "jump"):
+            return draw.random()
+        if name in ("queue_skill", "skill", "return_skill", "vol_skill"):
+            return draw.uniform(-0.02, 0.05)
+        if name in ("rv", "rv_5s", "bipower", "ewma_vol", "vol_forecast", "signature"):
+            return draw.uniform(0.1, 2)
+        if name in ("effective_spread", "realised_spread", "markout", "kyle_bps", "amihud", "hasbrouck", "wall"):
+            return draw.uniform(-3, 12)
+        if name in ("depth", "capacity", "pulling", "stacking", "resting", "liquidity_half_life", "wall_size"):
+            return draw.expovariate(0.001)
         if name in ("buy", "sell", "volume", "trades", "speed", "mean_size", "ratio"):
             return draw.expovariate(0.01)
         return None
+
+    def costs(self, notionals: tuple[float, ...]) -> tuple[CostRow, ...]:
+        """Slippage that grows with the size; the largest one is not filled by the known book."""
+        rows = []
+        for side in ("buy", "sell"):
+            for size in notionals:
+                fill = 1.0 if size < 5e6 else 0.4
+                slip = 0.05 * size**0.4 / 10
+                all_in = slip + 4.5 if fill == 1 else None
+                sized = (self.instrument.market, side, size, slip, fill, self.mid, 3)
+                rows.append(CostRow(*sized, 4.5, all_in, None, 1.2, 0.6, None))  # type: ignore[arg-type]
+        return tuple(rows)
+
+    def histogram(self, rows: int) -> HistogramView | None:
+        """One tick a row around the mid."""
+        prices = [self.mid + rows // 2 - i for i in range(rows)]
+        volumes = {px: self.sold.get(px, 0) + self.bought.get(px, 0) for px in prices}
+        if not any(volumes.values()):
+            return None
+        shown = tuple(HistogramRow(px, self.instrument.amount(volumes[px]), i % 7 // 6) for i, px in enumerate(prices))
+        poc = max(volumes, key=lambda px: volumes[px])
+        return HistogramView(1, shown, poc, poc - 3, poc + 3)
 
     def view(self, request: ViewRequest | None = None, **changes: Any) -> MarketView:
         """What the engine would hand out now; `changes` replace fields of it."""
@@ -237,6 +274,12 @@ class FakeMarket:
             events=self.events,
             holes=0,
             skipped=0,
+            warmup=dict.fromkeys(
+                (key for key in request.metrics if self.metric(key) is None),
+                "from 30 bars on; bars without a mid left out",
+            ),
+            costs=self.costs(request.notionals),
+            histogram=self.histogram(request.histogram_rows) if request.histogram_rows else None,
         )
         return replace(view, **changes)
 

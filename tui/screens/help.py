@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tui.actions import grouped, key_text, keys_of
+from tui.actions import BY_ID, grouped, key_text, keys_of
 from tui.layout import PANELS
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
@@ -40,9 +40,10 @@ def help_text(keymap: Mapping[str, str], replay: bool, metrics: Sequence[tuple[s
             text.append(f" {action.title:<{_TITLE_WIDTH}}")
             _column(text, action.tooltip, 3 + _KEY_WIDTH + _TITLE_WIDTH, width)
     heading("Panels")
-    for number, panel in enumerate(PANELS, 1):
-        text.append(f"  {number} {panel.title:<15}", "bold")
-        _column(text, panel.about, 19, width)
+    for panel in PANELS:
+        key = keys_of(BY_ID[f"panel_{panel.id}"], keymap)[0]
+        text.append(f"  {key_text(key)} {panel.title:<{_TITLE_WIDTH}}", "bold")
+        _column(text, panel.about, 4 + len(key_text(key)) - 1 + _TITLE_WIDTH, width)
     heading("Metrics")
     text.append(" as typed in alerts and on the command line\n", "dim")
     for example, unit, meaning in metrics:

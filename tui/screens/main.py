@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,8 +12,9 @@ from textual.screen import Screen
 
 from engine.view import EngineView, MarketView, Notice, ViewRequest
 from tui.actions import ACTIONS, MAIN, bindings
+from tui.arrangement import BUILT_IN, DEFAULT, SECOND, Arrangement
 from tui.display import Display, next_speed
-from tui.layout import BESIDE, PANELS, Desk, size_class
+from tui.layout import PANELS, Desk, size_class, small_order
 from tui.message import MessageLine, SmallMessage
 from tui.monitor import Monitor
 from tui.panels.alerts import Alerts
@@ -28,8 +29,10 @@ from tui.panels.tape import Tape
 from tui.panels.toxicity import Toxicity
 from tui.untrusted import escape_text
 
+if TYPE_CHECKING:
+    from engine.position import Position
+
 _REPLAY_ONLY = frozenset(action.action.partition("(")[0] for action in ACTIONS if action.replay)
-_SECOND = ("ladder2", "cvd2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Look:
     step: int = STEPS[0]  # ns a chart column stands for
     minimum: float = 0.0  # least trade of the tape, in quote currency
     beside: str = "cvd"  # the panel next to the ladder on a small screen
+    layout: str = DEFAULT.name
+    layouts: Mapping[str, Arrangement] = field(default_factory=lambda: BUILT_IN)
+    position_of: Callable[[str], Position | None] = lambda _: None  # the user's own, by market
 
 
 class SecondLadder(Ladder):
@@ -77,6 +83,9 @@ class MainScreen(Screen[None]):
         super().__init__()
         look = look or Look()
         self.monitor = monitor
+        self.layouts = look.layouts
+        self._fps = fps
+        self.position_of = look.position_of
         self.chosen = Display()
         self._report = report
         self.panels: dict[str, RowPanel] = {
@@ -95,14 +104,28 @@ class MainScreen(Screen[None]):
         for panel in (*self.panels.values(), self.strip, self.status):
             panel.set_clock(fps)
         self.message = MessageLine(keymap)
-        self.desk = Desk(self.strip, *self.panels.values(), self.status, self.message, SmallMessage())
-        self.desk.beside = look.beside
+        self.desk = Desk(
+            self.strip, *self.panels.values(), self.status, self.message, SmallMessage(), make=self._make_panel
+        )
+        self.desk.arrangement = look.layouts.get(look.layout, DEFAULT)
+        usual = self.desk.arrangement is DEFAULT
+        self.desk.beside = look.beside if usual else self.desk.arrangement.beside
         self._failed: set[str] = set()
         self._shown: str | None = None  # the market of the last frame
         self.view: MarketView | None = None  # what that frame showed
 
     def compose(self) -> ComposeResult:
         yield self.desk
+
+    def _make_panel(self, name: str) -> RowPanel | None:
+        """A panel that the plan has for the first time. Those of the default layout are there from the start."""
+        from tui.panels import later
+
+        panel = later.make(name, self.position_of)
+        if panel is not None:
+            panel.set_clock(self._fps)
+            self.panels[name] = panel
+        return panel
 
     # ---- frames
 
@@ -112,7 +135,7 @@ class MainScreen(Screen[None]):
         assert isinstance(ladder, Ladder)
         return ladder
 
-    def request(self, panels: list[RowPanel]) -> ViewRequest:
+    def request(self, panels: list[RowPanel], market: str) -> ViewRequest:
         """What the engine should send for these panels; next to nothing of what none of them shows."""
         fields: dict[str, Any] = {"ladder_rows": 1, "tape_rows": 1, "series_columns": 1}
         metrics: dict[str, None] = {}
@@ -120,6 +143,9 @@ class MainScreen(Screen[None]):
             wanted = getattr(panel, "request_fields", None)
             if wanted is not None:
                 fields |= wanted()
+            own = getattr(panel, "request_for", None)
+            if own is not None:
+                fields |= own(market)
             metrics |= dict.fromkeys(panel.metrics)
         return ViewRequest(**fields, metrics=tuple(metrics))
 
@@ -152,23 +178,23 @@ class MainScreen(Screen[None]):
             self.desk.markets = len(markets)
             self.desk.rearrange()
         market = self.chosen.choose(markets)
-        shown = [panel for name, panel in self.panels.items() if panel.display and name not in _SECOND]
-        view = self.monitor.view(market, self.request(shown)) if market is not None else None
+        shown = [panel for name, panel in self.panels.items() if panel.display and name not in SECOND]
+        view = self.monitor.view(market, self.request(shown, market)) if market is not None else None
         if market != self._shown and view is not None:
             # The ladder asked for the prices of another market: let it find its place first, then ask again.
             self._shown, force = market, True
             if self._ladder.display and market is not None:
                 self._present(self._ladder, view, overview, force)
-                view = self.monitor.view(market, self.request(shown))
+                view = self.monitor.view(market, self.request(shown, market))
         self.view = view
         self.strip.current = market
         for panel in (self.strip, *shown, self.status):
             if panel.display:
                 self._present(panel, view, overview, force)
-        second = [self.panels[name] for name in _SECOND if self.panels[name].display]
+        second = [self.panels[name] for name in SECOND if self.panels[name].display]
         other = self.chosen.second(markets) if second else None
         if other is not None:
-            beside = self.monitor.view(other, self.request(second))
+            beside = self.monitor.view(other, self.request(second, other))
             for panel in second:
                 self._present(panel, beside, overview, force)
 
@@ -197,13 +223,13 @@ class MainScreen(Screen[None]):
 
     def _focused(self) -> str:
         panel = self.focused.id if self.focused is not None else None
-        return panel if panel in self.panels else "ladder"
+        return panel if panel in self.panels else self.desk.arrangement.first
 
     def action_panel(self, panel: str) -> None:
-        """Focus a panel: bring it beside the ladder, or zoom it where there is no room for it otherwise."""
+        """Focus a panel: bring it beside the first one, or zoom it where there is no room for it otherwise."""
         if self.desk.zoomed is not None:
             self.desk.zoomed = panel
-        elif self._narrow() and panel != "ladder":
+        elif self._narrow() and panel != self.desk.arrangement.first:
             self.desk.beside = panel
         elif panel not in self.desk.shown():
             self.desk.zoomed = panel
@@ -214,9 +240,11 @@ class MainScreen(Screen[None]):
         if self.desk.zoomed is not None:
             ids = [panel.id for panel in PANELS]
         elif self._narrow():
-            ids = list(BESIDE)
+            ids = small_order(self.desk.arrangement)
         else:
-            ids = self.desk.shown() or ["ladder"]
+            ids = self.desk.shown()
+        if not ids:
+            return
         current = self.desk.beside if self._narrow() and self.desk.zoomed is None else self._focused()
         self.action_panel(ids[(ids.index(current) + step) % len(ids)] if current in ids else ids[0])
 
@@ -231,9 +259,22 @@ class MainScreen(Screen[None]):
         if self.desk.zoomed is not None:
             self.action_zoom()
 
+    def action_layout(self, step: int) -> None:
+        """The next layout."""
+        names = list(self.layouts)
+        at = names.index(self.desk.arrangement.name) if self.desk.arrangement.name in self.layouts else -step
+        self.use_layout(self.layouts[names[(at + step) % len(names)]])
+        self.notify(f"Layout {escape_text(self.desk.arrangement.name, 40)}", timeout=2, markup=False)
+
+    def use_layout(self, layout: Arrangement) -> None:
+        """Show the panels of a layout."""
+        self.desk.arrangement, self.desk.beside, self.desk.zoomed = layout, layout.beside, None
+        self._rearrange(layout.first)
+
     def _rearrange(self, focus: str) -> None:
         self.desk.rearrange()
-        self.panels[focus].focus(scroll_visible=False)
+        if focus in self.panels:  # a screen that is too small makes none
+            self.panels[focus].focus(scroll_visible=False)
         self.call_after_refresh(self.show_again)
 
     # ---- actions: what is shown

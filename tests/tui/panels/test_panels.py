@@ -20,16 +20,23 @@ from tests.tui.views import BTC, ETH, ETH_COIN, NS, SHIB, FakeMarket, alert, emp
 from tui.panels import glyphs
 from tui.panels.alerts import Alerts
 from tui.panels.base import RowPanel
+from tui.panels.cost import Cost
 from tui.panels.cvd import CvdChart
 from tui.panels.flow import Flow
 from tui.panels.imbalance import Imbalance
 from tui.panels.ladder import Ladder
+from tui.panels.liquidity import Liquidity
+from tui.panels.profile import Profile
+from tui.panels.risk import Risk
+from tui.panels.signal import Signal
 from tui.panels.status import Status
 from tui.panels.strip import Strip
 from tui.panels.tape import Tape
 from tui.panels.toxicity import Toxicity
 
-PANELS = (Ladder, CvdChart, Imbalance, Toxicity, Flow, Alerts, Tape, Strip, Status)
+PANELS = (
+    Ladder, CvdChart, Imbalance, Toxicity, Flow, Alerts, Tape, Strip, Status, Cost, Risk, Signal, Profile, Liquidity
+)  # fmt: skip
 STATES = ("LIVE", "WARMING", "RESYNC", "STALE", "SILENT", "CROSSED", "UNVERIFIABLE", "NONE")
 HOSTILE = "[b]x[/b]\x1b[31m漢字\u202ereversed\ttab\n" + "long " * 40
 VALUES = (None, 0.0, 1.0, -1.0, 0.5, 1e-12, 1e30, -1e30, float("nan"), float("inf"), float("-inf"), 123.456)

@@ -1,0 +1,78 @@
+"""Where the session's volume traded: a histogram by price, its point of control, value area and nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+from engine.view import EngineView, HistogramView, MarketView
+from tui.panels import format as fmt
+from tui.panels.base import Role, RowPanel, Runs
+from tui.panels.glyphs import Glyphs
+from tui.panels.lines import Line, block, keys_of, no_data
+
+LINES: tuple[Line, ...] = ()
+METRICS = keys_of(LINES)
+_NODES = {1: "H", -1: "L", 0: " "}
+SIZE = 7
+
+
+def histogram_rows(view: MarketView, shown: HistogramView, width: int, glyphs: Glyphs) -> list[Runs]:
+    """One row a price: price, node, bar, volume. The value area is bright, the row of the last trade marked."""
+    instrument = view.instrument
+    prices = [instrument.price_text(row.px) for row in shown.rows]
+    wide = max((len(text) for text in prices), default=0)
+    most = max((row.volume for row in shown.rows), default=0.0)
+    last = view.tape[0].px if view.tape else None
+    room = max(0, width - wide - SIZE - 5)
+    rows: list[Runs] = []
+    for row, price in zip(shown.rows, prices, strict=True):
+        here = last is not None and row.px <= last < row.px + shown.width
+        control = row.px <= shown.poc < row.px + shown.width
+        inside = row.px + shown.width > shown.val and row.px <= shown.vah
+        bar = fmt.bar(row.volume / most if most > 0 else 0.0, room, glyphs)
+        role: Role = "large" if control else "mid" if here else "text" if inside else "dim"
+        mark = glyphs.best_ask if here else glyphs.poc if control else " "
+        size = fmt.size(row.volume, SIZE) if row.volume else " " * SIZE
+        rows.append(((role, f"{mark}{fmt.right(price, wide)} {_NODES[row.node]} {bar}{size} "),))
+    return rows
+
+
+def legend(view: MarketView, shown: HistogramView, glyphs: Glyphs) -> Runs:
+    """What the marks mean, and the value area in numbers."""
+    instrument = view.instrument
+    poc, low, high = (instrument.price_text(px) for px in (shown.poc, shown.val, shown.vah))
+    return (("dim", f" {glyphs.poc} POC {poc}  VA {low} to {high}"),)
+
+
+class Profile(RowPanel):
+    """Session profile around the price."""
+
+    TITLE = "PROFILE"
+    CHANNEL = "trades"
+    HZ = 1.0
+    METRICS = METRICS
+
+    def request_fields(self) -> Mapping[str, int]:
+        """As many prices as there are rows between the header and the legend."""
+        return {"histogram_rows": max(1, self.size.height - 2 - len(LINES))}
+
+    def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
+        """What a row holds."""
+        if view.histogram is None:
+            return (("dim", "session volume by price"),)
+        unit = fmt.foreign(view.instrument.unit, 8)
+        step = view.histogram.width * float(view.instrument.tick)
+        return (("dim", f"session, {unit} a row of {fmt.size(step, 8).strip()}; H L nodes"),)
+
+    def missing(self, view: MarketView, overview: EngineView) -> str | None:
+        """Before the first trade of the session there is none."""
+        text = no_data(view, "trades", "trades")
+        return text or (None if view.histogram is not None else "no data yet: waiting for the session's first trade")
+
+    def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
+        """The histogram, then its numbers."""
+        if view.histogram is None:
+            return []
+        rows = histogram_rows(view, view.histogram, width, self._glyphs)
+        tail = [legend(view, view.histogram, self._glyphs), *block(view, LINES, self._glyphs)]
+        return [*rows[: max(0, height - len(tail))], *tail][:height]
