@@ -22,10 +22,9 @@ from math import ceil
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.instrument import Instrument
-from engine.metrics.batch import NO_ASK, NO_BID, Batch, Changes, Floats, Quotes, Trades
+from engine.metrics.batch import NO_ASK, NO_BID, Batch, Bools, Changes, Floats, Quotes, Trades
 from engine.metrics.calculator import State
 from engine.metrics.depth import book_side, exact, limit_within, positive_bps
 from engine.metrics.seen import BookSeen
@@ -42,6 +41,27 @@ _PULLED, _STACKED = 0, 1
 _GONE, _CANCELLED = 0, 1
 
 
+class _Touches(NamedTuple):
+    """Valid quotes, the one carried over first. Shape (m,), int64."""
+
+    epoch: Ints
+    bid: Ints  # NO_BID or NO_ASK when the side is empty
+    ask: Ints
+    seq: Ints
+
+    def limits(self, side: int, bps: Fraction) -> Ints:
+        """The furthest price within `bps` of each mid; beyond every price where there is no mid."""
+        two_sided = (self.bid != NO_BID) & (self.ask != NO_ASK)
+        both = np.where(two_sided, self.bid + self.ask, 0)
+        scale = 10_000 * bps.denominator
+        factor = scale - side * bps.numerator
+        if int(both.max()) * factor < 1 << 62:
+            limits = -(-both * factor // (2 * scale)) if side > 0 else both * factor // (2 * scale)
+        else:
+            limits = np.array([limit_within(mid, side, bps) for mid in both.tolist()], np.int64)
+        return np.where(two_sided, limits, side * NO_ASK)
+
+
 class _Moves(NamedTuple):
     """Changes of levels, one per message, side and price. Shape (k,), int64."""
 
@@ -51,31 +71,30 @@ class _Moves(NamedTuple):
     before: Ints
     after: Ints
     traded: Ints  # taker volume that explains the change, lots
-    bid: Ints  # touch before the message; NO_BID or NO_ASK when there was none
-    ask: Ints
+    touch: Ints  # index of the touch before the message
+    known: Bools  # whether that is of the same epoch
 
 
 class _Stream:
     """Sums of the moves that count: (pulled, stacked) of one side, or (gone, cancelled) of the best levels."""
 
-    def __init__(self, side: int | None, bps: Fraction | None, least: int) -> None:
+    def __init__(self, side: int | None, bps: Fraction, least: int) -> None:
         self.sums = Sums(2)
+        self.bps = bps
         self._side = side
-        self._bps = bps
         self._least = max(1, least)  # lots
 
-    def count(self, moves: _Moves) -> None:
+    def count(self, moves: _Moves, touches: _Touches) -> None:
         """Take the moves in, in their order."""
-        if self._side is None or self._bps is None:
-            best = np.where(moves.side > 0, moves.bid, moves.ask)
-            picked = (moves.px == best) & (moves.after < moves.before)
+        if self._side is None:
+            best = np.where(moves.side > 0, touches.bid[moves.touch], touches.ask[moves.touch])
+            picked = (moves.px == best) & (moves.after < moves.before) & moves.known
             first = (moves.before - moves.after)[picked]
             second = np.maximum(first - moves.traded[picked], 0)
         else:
             net = moves.after - moves.before + moves.traded
-            picked = (moves.side == self._side) & (np.abs(net) >= self._least)
-            picked &= (moves.bid != NO_BID) & (moves.ask != NO_ASK)
-            picked[picked] = _near(moves, picked, self._side, self._bps)
+            inside = self._side * (moves.px - touches.limits(self._side, self.bps)[moves.touch]) >= 0
+            picked = inside & (moves.side == self._side) & (np.abs(net) >= self._least) & moves.known
             net = net[picked]
             first, second = np.maximum(-net, 0), np.maximum(net, 0)
         if len(first):
@@ -95,7 +114,7 @@ class LevelFlow:
         self._longest = 0  # ns, of the windows asked for
         self._seen = BookSeen()
         self._streams: dict[str, _Stream] = {}  # by side:bps:least, or `best`
-        self._touch: Ints | None = None  # epoch, bid, ask of the last valid quote
+        self._touch = (-1, NO_BID, NO_ASK)  # epoch, bid, ask of the last valid quote
         self._epoch = -1  # of the last change
         self._began = (-1, -1)  # epoch of the last quote, and the message that began it
         #: Volume waiting for its level to be named: (side, px) -> (clock, lots, message number) of each trade.
@@ -108,10 +127,11 @@ class LevelFlow:
         quotes = batch.quotes
         self._seen.update(quotes)
         if self._streams and (len(batch.trades) or (changes is not None and len(changes))):
-            moves = self._moves(changes, batch.trades, quotes)
+            touches = self._touches(quotes)
+            moves = self._moves(changes, batch.trades, quotes, touches)
             if moves is not None:
                 for stream in self._streams.values():
-                    stream.count(moves)
+                    stream.count(moves, touches)
             self._tire(batch.end - PATIENCE)
         self._remember(quotes)
 
@@ -148,7 +168,7 @@ class LevelFlow:
             "longest": self._longest,
             "seen": self._seen.state(),
             "streams": {key: stream.sums.state() for key, stream in self._streams.items()},
-            "touch": None if self._touch is None else self._touch.tolist(),
+            "touch": list(self._touch),
             "epoch": self._epoch,
             "began": list(self._began),
             "waiting": [[side, px, [list(trade) for trade in due]] for (side, px), due in self._waiting.items()],
@@ -160,8 +180,8 @@ class LevelFlow:
         self._seen.restore(state["seen"])
         for key, held in state["streams"].items():
             self._stream(key).sums.restore(held)
-        touch = state["touch"]
-        self._touch = None if touch is None else np.array(touch, np.int64).reshape(3)
+        epoch, bid, ask = state["touch"]
+        self._touch = (epoch, bid, ask)
         self._epoch = state["epoch"]
         self._began = (state["began"][0], state["began"][1])
         self._waiting = {(side, px): [(t, lots, seq) for t, lots, seq in due] for side, px, due in state["waiting"]}
@@ -170,7 +190,7 @@ class LevelFlow:
         found = self._streams.get(key)
         if found is None:
             if key == _BEST:
-                found = _Stream(None, None, 0)
+                found = _Stream(None, Fraction(0), 0)
             else:
                 side, bps, least = key.split(":")
                 amount = Fraction(self._instrument.lot) * Fraction(self._instrument.contract)
@@ -180,59 +200,54 @@ class LevelFlow:
 
     # ---- the join
 
-    def _moves(self, changes: Changes | None, trades: Trades, quotes: Quotes) -> _Moves | None:
-        """The news as one move per level and message, trades joined."""
-        if changes is None or not len(changes):
-            self._wait(trades, slice(None))
-            return None
-        seq, epoch, side, px, before, after, t = _per_message(changes)
-        touch = self._prevailing(quotes, seq)
-        bid, ask = (
-            np.where(touch[0] == epoch, column, none) for column, none in ((touch[1], NO_BID), (touch[2], NO_ASK))
-        )
-        traded = np.zeros(len(seq), np.int64)
-        if len(trades) or self._waiting:
-            self._join(trades, quotes, seq, epoch, side, px, t, traded)
-        self._epoch = int(epoch[-1])
-        return _Moves(t, side, px, before, after, traded, bid, ask)
-
-    def _prevailing(self, quotes: Quotes, seq: Ints) -> Ints:
-        """(epoch, bid, ask) of the last valid quote before each message, shape (3, k); epoch -1: none."""
-        first = np.array([-1, NO_BID, NO_ASK]) if self._touch is None else self._touch
+    def _touches(self, quotes: Quotes) -> _Touches:
         valid = quotes.valid
-        rows = np.array([quotes.epoch[valid], quotes.bid[valid], quotes.ask[valid]], np.int64)
-        known: Ints = np.concatenate([first.reshape(3, 1), rows], axis=1)
-        return known[:, quotes.seq[valid].searchsorted(seq, "left")]
+        first = np.array([[*self._touch, -1]], np.int64)
+        rows = np.array([quotes.epoch[valid], quotes.bid[valid], quotes.ask[valid], quotes.seq[valid]], np.int64)
+        return _Touches(*np.concatenate([first.T, rows], axis=1))
 
-    def _join(
-        self, trades: Trades, quotes: Quotes, seq: Ints, epoch: Ints, side: Ints, px: Ints, t: Ints, traded: Ints
-    ) -> None:
-        """Fill `traded`: only moves of levels that were traded are looked at one by one."""
-        hit = {(-s, p) for s, p in zip(trades.side.tolist(), trades.px.tolist(), strict=True)} | self._waiting.keys()
-        prices = np.array(sorted({p for _, p in hit}), np.int64)
-        place = np.minimum(prices.searchsorted(px), len(prices) - 1)
+    def _moves(self, changes: Changes | None, trades: Trades, quotes: Quotes, touches: _Touches) -> _Moves | None:
+        """The news as one move per level and message, trades joined; levels that no stream counts are left out."""
+        columns = (trades.t, trades.side, trades.px, trades.qty, trades.seq)
+        fills = list(zip(*(column.tolist() for column in columns), strict=True))
+        if changes is None or not len(changes):
+            self._wait(fills)
+            return None
+        prices = {px for _, px in self._waiting}.union(px for _, _, px, _, _ in fills)
+        traded_px = np.array(sorted(prices), np.int64)
+        seq, epoch, side, px, before, after, t = _per_message(changes, self._counting(changes, touches, traded_px))
+        if not len(seq):
+            self._wait(fills)
+            return None
+        touch = touches.seq.searchsorted(seq, "left") - 1
+        traded = np.zeros(len(seq), np.int64)
         new_epoch = np.diff(epoch, prepend=self._epoch) != 0
-        picked = np.flatnonzero((prices[place] == px) | new_epoch)
+        self._epoch = int(epoch[-1])
         done = 0
-        ends = trades.seq.searchsorted(seq[picked], "left").tolist()
-        columns = zip(
-            picked.tolist(), ends, side[picked].tolist(), px[picked].tolist(), t[picked].tolist(), strict=True
-        )
-        for i, end, of_side, price, now in columns:
-            if end > done:
-                self._wait(trades, slice(done, end))
-                done = end
+        for i in np.flatnonzero(_among(px, traded_px) | new_epoch).tolist():
+            while done < len(fills) and fills[done][4] < seq[i]:
+                done += 1
+                self._wait(fills[done - 1 : done])
             if new_epoch[i]:
                 self._start(self._beginning(int(epoch[i]), quotes))
-            due = self._waiting.pop((of_side, price), None)
+            due = self._waiting.pop((int(side[i]), int(px[i])), None)
             if due is not None:
-                traded[i] = sum(lots for at, lots, _ in due if at >= now - PATIENCE)
-        self._wait(trades, slice(done, None))
+                traded[i] = sum(lots for at, lots, _ in due if at >= t[i] - PATIENCE)
+        self._wait(fills[done:])
+        return _Moves(t, side, px, before, after, traded, touch, touches.epoch[touch] == epoch)
 
-    def _wait(self, trades: Trades, part: slice) -> None:
+    def _counting(self, changes: Changes, touches: _Touches, traded_px: Ints) -> Bools:
+        """Which changes may count or answer a trade."""
+        widest = max(stream.bps for stream in self._streams.values())
+        low = np.minimum(touches.limits(1, widest), np.where(touches.bid != NO_BID, touches.bid, NO_ASK)).min()
+        high = np.maximum(touches.limits(-1, widest), np.where(touches.ask != NO_ASK, touches.ask, NO_BID)).max()
+        near = np.where(changes.side > 0, changes.px >= low, changes.px <= high)
+        counting: Bools = near | _among(changes.px, traded_px)
+        return counting
+
+    def _wait(self, fills: list[tuple[int, ...]]) -> None:
         """Trades that no message has answered yet."""
-        columns = (trades.t[part], trades.side[part], trades.px[part], trades.qty[part], trades.seq[part])
-        for t, side, px, qty, seq in zip(*(column.tolist() for column in columns), strict=True):
+        for t, side, px, qty, seq in fills:
             if side:
                 self._waiting.setdefault((-side, px), []).append((t, qty, seq))
 
@@ -260,33 +275,34 @@ class LevelFlow:
         valid = np.flatnonzero(quotes.valid)
         if len(valid):
             i = valid[-1]
-            self._touch = np.array([quotes.epoch[i], quotes.bid[i], quotes.ask[i]], np.int64)
+            self._touch = (int(quotes.epoch[i]), int(quotes.bid[i]), int(quotes.ask[i]))
 
 
-def _near(moves: _Moves, picked: NDArray[np.bool_], side: int, bps: Fraction) -> NDArray[np.bool_]:
-    """Which of the picked moves lie within `bps` of the mid."""
-    both = moves.bid[picked] + moves.ask[picked]
-    mids, index = np.unique(both, return_inverse=True)
-    limits = np.array([limit_within(mid, side, bps) for mid in mids.tolist()], np.int64)[index]
-    near: NDArray[np.bool_] = side * (moves.px[picked] - limits) >= 0
-    return near
+def _among(px: Ints, prices: Ints) -> Bools:
+    """Which of `px` are among ascending `prices`."""
+    if not len(prices):
+        return np.zeros(len(px), np.bool_)
+    found: Bools = prices[np.minimum(prices.searchsorted(px), len(prices) - 1)] == px
+    return found
 
 
-def _per_message(changes: Changes) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
-    """(seq, epoch, side, px, before, after, t): what a message says about a level twice is one change."""
-    order = np.lexsort((changes.px, changes.side, changes.seq))  # stable: what was named first stays first
-    seq, side, px = changes.seq[order], changes.side[order], changes.px[order]
-    new = np.ones(len(seq), np.bool_)
-    new[1:] = (np.diff(seq) != 0) | (np.diff(side) != 0) | (np.diff(px) != 0)
-    last = np.append(new[1:], True)
-    first = order[new]
+def _per_message(changes: Changes, picked: Bools) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
+    """(seq, epoch, side, px, before, after, t) of the picked changes, in order of the messages: what a message says
+    about a level twice is one change."""
+    rows = np.flatnonzero(picked)
+    seq, side, px = changes.seq[rows], changes.side[rows], changes.px[rows]
+    order = np.lexsort((px, side, seq))  # stable: what was named first stays first
+    rows, seq, side, px = rows[order], seq[order], side[order], px[order]
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = (seq[1:] != seq[:-1]) | (side[1:] != side[:-1]) | (px[1:] != px[:-1])
+    first, last = rows[new], rows[np.append(new[1:], True)] if len(rows) else rows
     return (
         seq[new],
         changes.epoch[first],
         side[new],
         px[new],
         changes.before[first],
-        changes.after[order[last]],
+        changes.after[last],
         changes.t[first],
     )
 
