@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -18,6 +19,8 @@ _ODD = re.compile(r"[^A-Za-z0-9]+")
 _LARGEST = 1 << 31
 #: Files that were set aside and are kept for a look, per market.
 _ASIDE = 3
+#: Files being written begin so; one older than so many seconds is written by nobody any more.
+_NEW, _STALE_S = ".new-", 600.0
 
 
 class CheckpointFiles:
@@ -29,6 +32,7 @@ class CheckpointFiles:
         self._folder = folder if folder is not None else state_dir() / "checkpoints"
         self._fresh = fresh
         self._clock = clock
+        self._swept = False
 
     def path(self, market: str) -> Path:
         """The file of a market. Its name can be read by people and is different for every market."""
@@ -38,7 +42,10 @@ class CheckpointFiles:
     def save(self, market: str, data: bytes) -> None:
         """See Store. A crash leaves the old file or the new one."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 600
+        if not self._swept:
+            self._swept = True
+            self._sweep()
+        handle, temporary = tempfile.mkstemp(prefix=_NEW, dir=self._folder)  # mode 600
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
@@ -48,6 +55,13 @@ class CheckpointFiles:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed while writing have left."""
+        for left in self._folder.glob(f"{_NEW}*"):
+            with contextlib.suppress(OSError):
+                if self._clock() - left.stat().st_mtime > _STALE_S:
+                    left.unlink()
 
     def load(self, market: str) -> bytes | None:
         """See Store."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,13 @@ def test_fresh_reads_nothing_and_writes_all_the_same(tmp_path: Path) -> None:
     assert fresh.load(MARKET) is None
     fresh.save(MARKET, b"new")
     assert CheckpointFiles(tmp_path).load(MARKET) == b"new"
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    old, new = tmp_path / ".new-old", tmp_path / ".new-new"
+    for file, age in ((old, 3600), (new, 0)):
+        file.write_bytes(b"half")
+        os.utime(file, (time.time() - age, time.time() - age))
+    files = CheckpointFiles(tmp_path)
+    files.save(MARKET, b"x")
+    assert names(tmp_path) == sorted([".new-new", files.path(MARKET).name])

@@ -108,9 +108,10 @@ async def test_a_young_market_gives_what_there_is(http: aiohttp.ClientSession) -
 async def test_history_leaves_half_of_the_budget_to_the_present(http: aiohttp.ClientSession) -> None:
     async with BinanceEmulator(spot()) as emulator:
         rest = BinanceRest(http, Endpoints(emulator.url, emulator.ws_url), clock=lambda: 0)
+        for _ in range(1_200):
+            rest._reserve(MarketType.SPOT, 2, 0.4)
         with pytest.raises(RateLimitedError):
-            for _ in range(2_000):
-                rest._reserve(MarketType.SPOT, 2, 0.4)
+            await rest.klines(MarketType.SPOT, "ETHUSDT", "1m", 0, MINUTE)
         await rest.depth(MarketType.SPOT, "ETHUSDT")
 
 
