@@ -20,7 +20,7 @@ from engine.history import Bars
 from engine.instrument import Instrument, OffGridError
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
 from engine.metrics.calculator import Calculator, State
-from engine.metrics.history import History
+from engine.metrics.history import Derived
 from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
 from engine.metrics.registry import bind
@@ -137,7 +137,7 @@ class Market:
                 self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
                 self.calculators[bound.share] = calculator = bound.make(self.context)
-                if isinstance(calculator, History):
+                if isinstance(calculator, Derived):
                     self._grids.insert(self._learning, self._grid(calculator))
                     self._learning += 1
                     self._plan_probe()
@@ -219,7 +219,7 @@ class Market:
         if bound.probe is not None:
             return caught.get(metric.canonical, np.empty(0))
         calculator = self.calculators[bound.share]
-        if isinstance(calculator, History) and bound.of is not None:
+        if isinstance(calculator, Derived) and bound.of is not None:
             return calculator.beside(bound.field, times, self.values(bound.of, times, caught))
         return calculator.sample(bound.field, times)
 

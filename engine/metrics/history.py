@@ -34,21 +34,23 @@ _SHORTEST_BASELINE: Final = 300 * EVERY
 _FAR, _FAR_PART = 256, 64
 
 
-class History:
-    """The past of one metric. A `Calculator` that learns as a `Sampler`; fields are `name:window in ns`.
+class Derived:
+    """A calculator that learns the values of another metric, every second of the clock, as a `Sampler`.
 
     What the market asks at an instant it asks through `beside`, which also gets the metric's value there.
     """
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
-        self._rows = Columns(np.int64, np.float64)  # instants and known values
-        self._dropped = 0  # rows forgotten
-        self._first: int | None = None  # instant of the first value ever
-        self._longest = 0
-        self._sorted: dict[int, _SortedWindow] = {}  # by window; derived from the rows
 
-    # ---- Sampler
+    def learn(self, times: Ints, values: Floats) -> None:
+        """Values of the metric at later instants than all before; NaN = unknown."""
+        raise NotImplementedError
+
+    def beside(self, field: str, times: Ints, now: Floats) -> Floats:
+        """As `Calculator.sample`, where the metric's own values are `now`; learned are all instants up to each
+        time but perhaps the last one's."""
+        raise NotImplementedError
 
     @property
     def every(self) -> int:
@@ -65,6 +67,37 @@ class History:
         if len(times):
             self.learn(times, reader.values(self._metric, times))
 
+    def update(self, batch: Batch) -> None:
+        """Nothing: what it learns comes by `take`."""
+
+    def sample(self, field: str, times: Ints) -> Floats:
+        """As `beside` where the metric itself is unknown."""
+        return self.beside(field, times, np.full(len(times), np.nan))
+
+    def advance(self, t: int) -> None:
+        """See Calculator."""
+        raise NotImplementedError
+
+    def state(self) -> State:
+        """See Calculator."""
+        raise NotImplementedError
+
+    def restore(self, state: State) -> None:
+        """See Calculator."""
+        raise NotImplementedError
+
+
+class History(Derived):
+    """The past of one metric and its statistics. Fields are `name:window in ns`."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(metric)
+        self._rows = Columns(np.int64, np.float64)  # instants and known values
+        self._dropped = 0  # rows forgotten
+        self._first: int | None = None  # instant of the first value ever
+        self._longest = 0
+        self._sorted: dict[int, _SortedWindow] = {}  # by window; derived from the rows
+
     def learn(self, times: Ints, values: Floats) -> None:
         """Values of the metric at later instants than all before; NaN = unknown."""
         known = ~np.isnan(values)
@@ -72,15 +105,6 @@ class History:
             if self._first is None:
                 self._first = int(times[known][0])
             self._rows.append(times[known], values[known] + 0.0)  # no negative zeros: they would sort at random
-
-    # ---- Calculator
-
-    def update(self, batch: Batch) -> None:
-        """Nothing: what it learns comes by `take`."""
-
-    def sample(self, field: str, times: Ints) -> Floats:
-        """As `beside` where the metric itself is unknown."""
-        return self.beside(field, times, np.full(len(times), np.nan))
 
     def beside(self, field: str, times: Ints, now: Floats) -> Floats:
         """A statistic at ascending `times`, where the metric's own values are `now`."""

@@ -86,7 +86,7 @@ class Bound:
     changes: bool = False  # whether `Batch.changes` must be there (costs ~0.3 µs a level)
     needs_book: bool = False
     needs_trades: bool = False
-    of: Metric | None = None  # the calculator is a `History` of this metric and compares with its values
+    of: Metric | None = None  # the calculator is `Derived` (history.py) from this metric
 
 
 @dataclass(frozen=True, slots=True)
