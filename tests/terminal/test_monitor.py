@@ -25,7 +25,8 @@ _KEYS = {
 }  # fmt: skip
 
 
-OPENS = ("help", "command_palette", "notices", "search", "add_alert")  # dialogs
+#: Actions that open a dialog, and what shows that one is open.
+OPENS = dict.fromkeys(("help", "notices", "search", "add_alert"), "Esc closes") | {"command_palette": "Search for"}
 
 
 def wire(key: str) -> bytes:
@@ -67,12 +68,14 @@ def test_every_key(screen: Screen) -> None:
         for key in action.keys:
             press(screen, wire(key))
             pressed += 1
-            if action.action in OPENS or action.id in ("zoom", "panel_flow"):
-                screen.paints()  # the first frame may have been on its way before the key
+            if action.action in OPENS:
+                screen.sees(OPENS[action.action])
                 press(screen, b"\x1b")
+                screen.loses(OPENS[action.action])
             elif action.action == "pause":
                 press(screen, b" ")
     assert pressed >= 35
+    press(screen, b"\x1b")
     screen.sees("DEPTH")
     screen.type(b"n")
     screen.changes(lambda: screen.text)
@@ -87,10 +90,12 @@ def test_every_key(screen: Screen) -> None:
 def test_dialogs_open_and_close(screen: Screen) -> None:
     for key, title in ((b"?", "(?i)general"), (b"a", "(?i)metric"), (b"/", "ETH/USDT")):
         screen.type(key)
+        screen.sees("Esc closes")
         screen.sees(title)
         press(screen, b"\x1b")
+        screen.loses("Esc closes")
     screen.type(b"/")
-    screen.paints()
+    screen.sees("Esc closes")
     screen.type(b"eth")
     screen.sees(r"eth [^\n]*\n(?s:.*)ETH/USDT")
     screen.paints()
@@ -191,25 +196,13 @@ def test_sixteen_colours(tmp_path: Path) -> None:
 def test_ascii(tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str | None]) -> None:
     with Screen(tmp_path, *arguments, variables=variables) as screen:
         screen.sees(LIVE)
-        screen.paints(3)
-        for key in (
-            b"?",
-            b"\x1b",
-            b"/",
-            b"\x1b",
-            b"a",
-            b"\x1b",
-            b"i",
-            b"\x1b",
-            b"2",
-            b"z",
-            b"4",
-            b"5",
-            b"6",
-            b"7",
-            b"z",
-        ):
-            press(screen, key)
+        for dialog in b"?/ai":
+            screen.type(bytes([dialog]))
+            screen.sees("Esc closes")
+            press(screen, b"\x1b")
+            screen.loses("Esc closes")
+        for key in b"2z4567z":
+            press(screen, bytes([key]))
         assert sorted({c for c in screen.written.decode("utf-8", "replace") if not c.isascii()}) == []
         screen.type(b"q")
         assert screen.ended() == 0
