@@ -17,7 +17,7 @@ from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.value_area import binned, point_of_control, value_area
-from engine.metrics.windows import DAY, Columns, Exact, check_state
+from engine.metrics.windows import DAY, Columns, Exact, Span, check_state
 from engine.tape import Ints
 
 #: Ticks the dense part can cover; prices beyond go to a dict.
@@ -318,19 +318,24 @@ class Profile:
             start += n
 
 
-_WARMUP = "from the first trade on; covers the session (the UTC day of the latest trade) from the tape's start"
+_WARMUP = "from the first trade on, covering what the tape holds of W; null while nothing traded in it"
 _WIDTH = Param("b", "count", "1", "ticks a row of the profile holds")
+_SPAN = Param("W", "anchored", "session", "session (the UTC day of the latest trade), or a window, or start")
 
 
 def _spec(name: str, meaning: str) -> MetricSpec:
-    def bind(width: int) -> Bound:
-        return Bound(share="profile", make=Profile, field=f"{name}:{width}", needs_trades=True)
+    def bind(width: int, span: Span) -> Bound:
+        if span == "session":
+            return Bound(share="profile", make=Profile, field=f"{name}:{width}", needs_trades=True)
+        from engine.metrics.rolling_profile import rolling  # which needs the ledger of this module
 
-    return MetricSpec(name, (_WIDTH,), "price", meaning, _WARMUP, bind, "profile")
+        return rolling(name, width, span)
+
+    return MetricSpec(name, (_WIDTH, _SPAN), "price", meaning, _WARMUP, bind, "profile")
 
 
 SPECS = (
-    _spec("poc", "point of control: the price where most volume of the session traded"),
+    _spec("poc", "point of control: the price where most volume of W traded"),
     _spec("vah", "value area high: top of the prices around the point of control that hold 70 % of the volume"),
     _spec("val", "value area low: bottom of those prices"),
 )

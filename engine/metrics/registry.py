@@ -33,6 +33,7 @@ from engine.metrics import (
     profile,
     resilience,
     risk,
+    rolling_profile,
     signal,
     signing,
     turnover,
@@ -93,6 +94,7 @@ SPECS: Mapping[str, MetricSpec] = _collect(
         patterns,
         history,
         profile,
+        rolling_profile,
         next_move,
         signal,
     )
