@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.metrics import (
     absorption,
+    age,
     band_flow,
     book_shape,
     cost,
@@ -95,6 +96,7 @@ SPECS: Mapping[str, MetricSpec] = _collect(
         history,
         profile,
         rolling_profile,
+        age,
         next_move,
         signal,
     )
