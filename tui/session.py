@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,9 @@ from engine.runtime import Runtime
 from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
 from tui.monitor import AlertFields
 
+#: Metrics are read no oftener than this: no panel of numbers looks at them more than five times a second, and
+#: reading all of them takes longer than all else in a picture.
+METRICS_S = 0.19
 #: How a metric whose arguments have no defaults may be typed.
 _EXAMPLES = {
     "metric": "spread_bps",
@@ -40,8 +44,16 @@ def rule_of(fields: AlertFields, message: str | None = None) -> Rule:
 class Session:
     """One run of the monitor: `run()` starts the engine on the app's event loop."""
 
-    def __init__(self, runtime: Runtime, asked: Sequence[str], playback: Playback | None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        asked: Sequence[str],
+        playback: Playback | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._runtime = runtime
+        self._clock = clock
+        self._held: dict[str, tuple[float, MarketView]] = {}  # market -> when its metrics were read, and that picture
         self._asked = tuple(asked)
         self._player = playback
         self.playback = playback
@@ -57,8 +69,18 @@ class Session:
         return (*self._asked, *(name for name in known if name not in self._asked))
 
     def view(self, market: str, request: ViewRequest) -> MarketView | None:
-        """See Monitor."""
-        return self._runtime.view(market, request)
+        """See Monitor. Metrics are read anew five times a second; book, tape and charts at every call."""
+        now = self._clock()
+        at, held = self._held.get(market, (0.0, None))
+        if held is not None and now - at < METRICS_S and held.metrics.keys() >= set(request.metrics):
+            view = self._runtime.view(market, replace(request, metrics=()))
+            # An earlier time or another instrument: the tape began anew.
+            if view is not None and view.t >= held.t and view.instrument is held.instrument:
+                return replace(view, metrics={key: held.metrics[key] for key in request.metrics})
+        view = self._runtime.view(market, request)
+        if view is not None:
+            self._held[market] = now, view
+        return view
 
     def overview(self) -> EngineView:
         """See Monitor."""

@@ -130,6 +130,7 @@ class Imbalance(RowPanel):
     """Bars of book, trade and order-flow imbalance."""
 
     TITLE = "IMBALANCE"
+    HZ = 5.0
 
     def __init__(self, *, id: str | None = None, classes: str | None = None, flow: str = FLOW, ofi: str = OFI) -> None:
         super().__init__(id=id, classes=classes)
