@@ -144,7 +144,12 @@ def _binder(name: str) -> Callable[[int, float, str, int, str], Bound]:
 _PARAMS = (
     Param("h", "window", "1m", "horizon; returns are taken one after the other, they don't overlap"),
     Param("c", "confidence", "0.99", "confidence"),
-    Param("method", "choice:historical|normal|cornish|filtered", "historical", "how the tail is estimated"),
+    Param(
+        "method",
+        "choice:historical|normal|cornish|filtered",
+        "historical",
+        "how the tail is estimated; cornish only where skewness and tails are mild",
+    ),
     Param("W", "window", "1d", "look-back, at most 30d and 10000 horizons"),
     Param("side", "choice:long|short", "long", "who loses: long by a fall of the price, short by a rise"),
 )
