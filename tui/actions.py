@@ -81,6 +81,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("theme", ("t",), "Next theme", "Step through the colour themes", "General", APP),
     Action("notices", ("i",), "Notices", "List what sources and the engine had to say", "General", APP),
     Action(
+        "explain",
+        ("e",),
+        "Explain panel",
+        "Where each number of the focused panel comes from: meaning, window, coverage, gaps, age, warm-up",
+        "Display",
+    ),
+    Action(
         "suspend",
         ("ctrl+z",),
         "Suspend",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
+from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,9 @@ class Monitor(Protocol):
 
     def metric_value(self, market: str, metric: str) -> float | None:
         """The present value of a metric as typed; None when unknown."""
+
+    def explain(self, market: str, metric: str) -> Explanation | None:
+        """Where the present value of a metric as typed comes from; None for no such market or metric."""
 
     def metric_names(self) -> Sequence[tuple[str, str, str]]:
         """Every metric as (an example of how to type it, unit, meaning)."""

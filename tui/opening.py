@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
+from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
 from tui.monitor import AlertFields, Playback
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class Opening:
     def metric_value(self, market: str, metric: str) -> float | None:
         """See Monitor."""
         return None if self._session is None else self._session.metric_value(market, metric)
+
+    def explain(self, market: str, metric: str) -> Explanation | None:
+        """See Monitor."""
+        return None if self._session is None else self._session.explain(market, metric)
 
     def metric_names(self) -> Sequence[tuple[str, str, str]]:
         """See Monitor."""

@@ -11,10 +11,11 @@ from connectors.replay import Playback
 from engine.alerts.condition import ConditionError, parse_condition
 from engine.alerts.presets import reserved
 from engine.alerts.rule import Rule, compile_rule
+from engine.explanation import explain
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.registry import SPECS, listing
 from engine.runtime import Runtime
-from engine.view import AlertEvent, EngineView, MarketView, ViewRequest
+from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
 from tui.monitor import AlertFields
 
 #: Metrics are read no oftener than this: no panel of numbers looks at them more than five times a second, and
@@ -119,6 +120,11 @@ class Session:
             return None if found is None else found.value(parse_metric(metric))
         except MetricError:
             return None
+
+    def explain(self, market: str, metric: str) -> Explanation | None:
+        """See Monitor."""
+        found = self._runtime.markets.get(market)
+        return None if found is None else explain(found, metric)
 
     def metric_names(self) -> Sequence[tuple[str, str, str]]:
         """See Monitor."""

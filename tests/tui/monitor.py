@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.instrument import Instrument
-from engine.view import AlertEvent, EngineView, MarketView, Notice, PlayView, ViewRequest
+from engine.view import AlertEvent, EngineView, Explanation, MarketView, Notice, PlayView, ViewRequest
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, RULES, T0, FakeMarket, alert, make_overview
 from tui.app import AppOptions, FlowtapeApp
 from tui.monitor import AlertFields, Playback
@@ -107,6 +107,14 @@ class FakeMonitor:
 
     def metric_value(self, market: str, metric: str) -> float | None:
         return self.feeds[market].metric(metric)
+
+    def explain(self, market: str, metric: str) -> Explanation | None:
+        view = self.feeds[market].view()
+        meaning, warmup = f"what {metric} means", "from the first trade on"
+        return Explanation(
+            metric, metric, "base", meaning, warmup, 12.5, "60s", view.t - 60 * NS, view.t - 30 * NS, 0.5,
+            ((view.t - 9 * NS, view.t - 8 * NS),), (("trades", view.trades),), "",
+        )  # fmt: skip
 
     def metric_names(self) -> Sequence[tuple[str, str, str]]:
         return METRICS

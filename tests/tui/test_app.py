@@ -542,3 +542,39 @@ async def test_a_resize_while_paused_fills_the_new_size() -> None:
         await until(pilot, lambda: app.main.panels["ladder"].size.height == 37)
         await until(pilot, lambda: all(line.strip() for line in app.main.panels["ladder"].texts()))
         assert any(line.strip() for line in app.main.panels["tape"].texts()[1:])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_layouts_show_their_panels_when_they_are_chosen(size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await frame(app, pilot, 2)
+        assert "cost" not in app.main.panels, "nothing is made that was never shown"
+        for name in ("scalp", "toxicity", "cost", "risk", "default"):
+            await pilot.press("L")
+            await frame(app, pilot, 3)
+            assert app.main.desk.arrangement.name == name
+            text = screen_text(app)
+            for panel in app.main.desk.shown():
+                assert app.main.panels[panel].TITLE in text, (name, panel)
+                assert len(app.main.panels[panel].texts()) == app.main.panels[panel].size.height
+        assert problems(app) == []
+
+
+async def test_provenance_tells_where_the_numbers_of_the_focused_panel_come_from() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("5", "e")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "Flow: where its numbers come from" in text
+        assert "what last means" in text
+        assert "window 60s; 50% of it on the tape" in text
+        assert "trades LIVE" in text
+        assert "warm-up: from the first trade on" in text
+        await pilot.press("e")
+        assert app.screen is app.main
+        await pilot.press("7", "e")
+        await pilot.pause()
+        assert "there is no number in it" in screen_text(app)

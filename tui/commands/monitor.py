@@ -19,6 +19,7 @@ from tui.terminal import detect, tell_textual
 if TYPE_CHECKING:
     from engine.checkpoint import Store
     from engine.instrument import Instrument
+    from engine.metrics.names import Metric
     from tui.config.model import Config
     from tui.monitor import AlertFields, Playback
     from tui.session import Session
@@ -101,6 +102,7 @@ def _open(
 
     from engine.duration import parse_duration
     from tui.app import AppOptions, FlowtapeApp, mouse_default
+    from tui.arrangement import all_layouts
     from tui.checkpoints import CheckpointFiles
     from tui.opening import Opening
     from tui.panels import glyphs
@@ -136,6 +138,8 @@ def _open(
                 parse_duration(config.windows.chart),
                 config.tape.minimum,
                 config.layout.beside,
+                config.layout.name,
+                all_layouts({name: own.columns for name, own in config.layouts.items()}),
             ),
             save_alert=lambda fields: _save_alert(loaded.path, fields),
             notices=tuple(("config", str(problem)) for problem in loaded.problems),
@@ -176,7 +180,7 @@ def _session(
     gauges = imbalance.gauges(windows.flow, windows.ofi)
     shown = (*(gauge.metric for gauge in gauges), *toxicity.METRICS, *flow.metrics(windows.flow))
     rules = (*preset_rules(config.presets), *own)
-    metrics = parse_metrics(",".join(shown))
+    metrics = [*parse_metrics(",".join(shown)), *later_metrics(config)]
     runtime = Runtime(
         sources.feeds,
         rules=rules,
@@ -188,6 +192,28 @@ def _session(
         warm=True,
     )
     return Session(runtime, sources.markets, sources.playback)
+
+
+def later_metrics(config: Config) -> list[Metric]:
+    """Metrics of the panels that the default layout does not show: those that cost little, from the first row on.
+
+    What needs more of every book message than the touch begins when its panel is first looked at (and says so),
+    unless the configured layout shows that panel.
+    """
+    from engine.metrics.names import parse_metrics
+    from tui.arrangement import DEFAULT, all_layouts
+    from tui.panels import cost, liquidity, profile, risk, signal
+
+    layouts = all_layouts({name: own.columns for name, own in config.layouts.items()})
+    shown = layouts.get(config.layout.name, DEFAULT).panels
+    modules = {"cost": cost, "risk": risk, "signal": signal, "profile": profile, "liquidity": liquidity}
+    wanted: list[Metric] = []
+    for name, module in modules.items():
+        for metric in parse_metrics(",".join(module.METRICS)) if module.METRICS else []:
+            bound = metric.spec.bind(*metric.args)
+            if name in shown or not (bound.ladders or bound.bands or bound.changes or bound.taps):
+                wanted.append(metric)
+    return wanted
 
 
 def _save_alert(path: Path, fields: AlertFields) -> None:

@@ -40,6 +40,13 @@ def _panel(name: str) -> str | None:
     return None if name in BESIDE else unknown_name(name, BESIDE, "panel")
 
 
+def _column_panel(name: str) -> str | None:
+    from tui.arrangement import PANEL_IDS
+    from tui.config.problems import unknown_name
+
+    return None if name in PANEL_IDS else unknown_name(name, PANEL_IDS, "panel")
+
+
 def _window(text: str) -> str | None:
     from engine.metrics.names import MetricError, parse_metric
 
@@ -91,6 +98,7 @@ VALIDATORS: Validators = {
     "market": _market,
     "theme": _theme,
     "panel": _panel,
+    "column_panel": _column_panel,
     "window": _window,
     "preset": _preset,
     "keys": _keys,

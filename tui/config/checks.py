@@ -17,6 +17,7 @@ class Validators(TypedDict, total=False):
     market: Check  # an entry of `markets`
     theme: Check  # `theme`
     panel: Check  # `layout.beside`
+    column_panel: Check  # an entry of a column of [layouts.NAME]
     window: Check  # an entry of [windows] that a metric looks back
     preset: Check  # an entry of `presets`
     keys: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]  # all of [keys] -> (action id, what is wrong), …

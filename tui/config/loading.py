@@ -16,11 +16,12 @@ from types import MappingProxyType
 
 import msgspec
 
+from tui.arrangement import BUILT_IN
 from tui.config.checks import Validators
-from tui.config.model import Config
+from tui.config.model import Config, Layout
 from tui.config.paths import CONFIG_VARIABLE, config_path
-from tui.config.positions import key_lines
-from tui.config.problems import Problem
+from tui.config.positions import key_lines, line_of
+from tui.config.problems import Problem, unknown_name
 from tui.config.shape import Reader, convert
 
 _MOST_BYTES = 1 << 20
@@ -65,6 +66,7 @@ def load(
     if problem is not None:
         reader.problems.append(problem)
     values = reader.struct(Config, table, ())
+    _check_layout(reader, file, lines, values)
     settings: list[tuple[str, object, str]] = [
         (key, environ[name], f"environment {name}") for name, key in _VARIABLES.items() if environ.get(name)
     ]
@@ -79,6 +81,21 @@ def load(
         origins=MappingProxyType(reader.origins),
         refused_venues=frozenset(reader.refused_venues),
     )
+
+
+def _check_layout(
+    reader: Reader, file: Path, lines: dict[tuple[str | int, ...], int], values: dict[str, object]
+) -> None:
+    """`layout.name` may name a layout of the user's own, so it is looked up when those are known."""
+    layout, own = values.get("layout", Layout()), values.get("layouts", {})
+    assert isinstance(layout, Layout)
+    assert isinstance(own, dict)
+    known = [*BUILT_IN, *own]
+    if layout.name not in known:
+        path = ("layout", "name")
+        message = unknown_name(layout.name, known, "layout")
+        reader.problems.append(Problem(file, line_of(lines, path), None, "layout.name", message, 'using "default"'))
+        values["layout"] = msgspec.structs.replace(layout, name="default")
 
 
 def _read(file: Path, named: bool) -> tuple[str | None, Problem | None]:

@@ -60,8 +60,15 @@ class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the screen is filled."""
 
+    name: Name = "default"  # a built-in layout, or one of [layouts]
     beside: Name = "cvd"  # the panel next to the ladder on a small screen
     glyphs: Literal["auto", "braille", "block", "ascii"] = "auto"
+
+
+class OwnLayout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layout of the user's: panels by column, from left to right."""
+
+    columns: tuple[tuple[Name, ...], ...]
 
 
 class Tape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +137,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fps: Annotated[float, Meta(ge=0.5, le=60, description="a number from 0.5 to 60")] = 10.0
     windows: Windows = Windows()
     layout: Layout = Layout()
+    layouts: dict[str, OwnLayout] = field(default_factory=dict)
     tape: Tape = Tape()
     keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
     venues: dict[str, Venue] = field(default_factory=dict)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from tui.arrangement import columns_problem
 from tui.config.checks import Validators
 from tui.config.fees import fee_schedule, fees_name_problem
-from tui.config.model import NUMBERS_TOO, Alert, Config, Fees, Venue
+from tui.config.model import NUMBERS_TOO, Alert, Config, Fees, OwnLayout, Venue
 from tui.config.positions import line_of
 from tui.config.problems import Problem, nearest, unknown_name
 
@@ -24,6 +25,7 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("markets", "*"): "market",
     ("theme",): "theme",
     ("layout", "beside"): "panel",
+    ("layouts", "*", "columns", "*", "*"): "column_panel",
     ("windows", "flow"): "window",
     ("windows", "ofi"): "window",
     ("presets", "*"): "preset",
@@ -31,7 +33,9 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("simulator", "markets", "*"): "symbol",
 }
 # Where half of a table would do something else than was meant, all of it is left out.
-_WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used", "fees": "these fees are not used"}
+_WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used", "fees": "these fees are not used"} | {
+    "layouts": "this layout is left out"
+}
 
 
 class UnusableError(Exception):
@@ -119,13 +123,16 @@ class Reader:
             self._labels[path] = value["name"]
         try:
             result = kind(**self.struct(kind, value, path))
-            if kind in (Venue, Fees) and len(self.problems) > before:
+            if kind in (Venue, Fees, OwnLayout) and len(self.problems) > before:
                 raise UnusableError
         finally:
             if kind is Venue and len(self.problems) > before:
                 self.refused_venues.add(str(path[1]))
         if isinstance(result, Alert):
             self._alert(result, path, before)
+        if isinstance(result, OwnLayout) and (complaint := columns_problem(result.columns)) is not None:
+            self._note((*path, "columns"), complaint)
+            raise UnusableError
         if isinstance(result, Fees):
             try:
                 fee_schedule(result)
@@ -254,7 +261,7 @@ def _unwrap(kind: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _pattern(path: KeyPath) -> tuple[str, ...]:
-    free = {1} if path[0] in ("keys", "venues") else set()
+    free = {1} if path[0] in ("keys", "venues", "layouts") else set()
     return tuple("*" if isinstance(part, int) or i in free else part for i, part in enumerate(path))
 
 

@@ -41,6 +41,8 @@ TEMPLATE = """\
 #chart = "1s"
 
 [layout]
+# Which panels are shown where: "default", "scalp", "toxicity", "cost", "risk", or one of your own ([layouts], below).
+#name = "default"
 # The panel beside the ladder on a small screen.
 #beside = "cvd"
 # Characters that bars and charts are drawn with: "braille", "block", "ascii", or "auto" by what the terminal can show.
@@ -75,6 +77,10 @@ TEMPLATE = """\
 #tiers = [[0, 2.0, 5.0], [15_000_000, 1.6, 4.0]]
 #volume = 0.0
 #date = 2026-01-31
+
+# A layout of your own: up to four columns of panels, from left to right. L steps through all layouts.
+#[layouts.mine]
+#columns = [["ladder"], ["cost", "risk"], ["signal", "tape"]]
 
 # An alert fires once when its condition has held for the time given by `for`; it can fire again when the metric has
 # come back beyond the level `rearm` (without it: that of `when`), and it is announced at most once in `cooldown`.

@@ -14,7 +14,7 @@ from engine.view import EngineView, MarketView, Notice, ViewRequest
 from tui.actions import ACTIONS, MAIN, bindings
 from tui.arrangement import BUILT_IN, DEFAULT, SECOND, Arrangement
 from tui.display import Display, next_speed
-from tui.layout import PANELS, Desk, size_class, small_order
+from tui.layout import PANELS, TITLES, Desk, size_class, small_order
 from tui.message import MessageLine, SmallMessage
 from tui.monitor import Monitor
 from tui.panels.alerts import Alerts
@@ -258,6 +258,18 @@ class MainScreen(Screen[None]):
         """Leave zoom."""
         if self.desk.zoomed is not None:
             self.action_zoom()
+
+    def action_explain(self) -> None:
+        """Where each number of the focused panel comes from."""
+        from tui.screens.provenance import ProvenanceScreen
+
+        panel, market = self.panels.get(self._focused()), self.chosen.choose(self.monitor.markets())
+        if panel is None or market is None or self.view is None:
+            self.notify("There are no numbers to explain yet.", severity="warning")
+            return
+        told = [self.monitor.explain(market, metric) for metric in panel.metrics]
+        title = TITLES.get((panel.id or "").rstrip("2"), "")
+        self.app.push_screen(ProvenanceScreen(title, [each for each in told if each is not None], self.view.t))
 
     def action_layout(self, step: int) -> None:
         """The next layout."""

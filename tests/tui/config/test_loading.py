@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui.commands.validators import VALIDATORS
 from tui.config.checks import Validators, one_of
 from tui.config.loading import LoadedConfig, load
 from tui.config.model import Alert, Config, Venue
@@ -322,3 +323,27 @@ def test_whatever_the_file_holds_there_is_a_configuration(
     assert 0.5 <= config.fps <= 60
     assert math.isfinite(config.tape.minimum)
     assert all(isinstance(market, str) and market for market in config.markets)
+
+
+def test_layouts_of_the_users_own(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[layout]\nname = "mine"\n[layouts.mine]\ncolumns = [["ladder"], ["cost", "risk"]]\n'
+        '[layouts.twice]\ncolumns = [["tape"], ["tape"]]\n'
+        '[layouts.wrong]\ncolumns = [["ladder", "rsk"]]\n'
+    )
+    loaded = load(file, environ={}, validators=VALIDATORS)
+    assert loaded.config.layout.name == "mine"
+    assert {name: own.columns for name, own in loaded.config.layouts.items()} == {
+        "mine": (("ladder",), ("cost", "risk")),
+    }
+    assert [str(problem).partition(":")[2] for problem in loaded.problems] == [
+        '6: layouts.twice.columns: "tape" stands in it twice; this layout is left out',
+        '8: layouts.wrong.columns[#1][#2]: unknown panel "rsk", did you mean "risk"?; this layout is left out',
+    ]
+    file.write_text('[layout]\nname = "scalpp"\n')
+    loaded = load(file, environ={}, validators=VALIDATORS)
+    assert loaded.config.layout.name == "default"
+    assert [str(problem).partition(":")[2] for problem in loaded.problems] == [
+        '2: layout.name: unknown layout "scalpp", did you mean "scalp"?; using "default"'
+    ]
