@@ -108,8 +108,7 @@ def test_memory_over_time(tmp_path: Path) -> None:
         sizes = []
         for _ in range(10):
             drain(terminal, seconds / 10)
-            terminal.written.clear()
-            terminal._answered = 0
+            terminal.forget()
             sizes.append(process.memory_info().rss / MIB)
         print("\nMiB: " + " ".join(f"{size:.0f}" for size in sizes))
         terminal.type(b"q")

@@ -129,6 +129,11 @@ class PseudoTerminal:
                     os.write(self.master, answer)
         self._answered = len(self.written)
 
+    def forget(self) -> None:
+        """Drop what was written so far, in long runs."""
+        self.written.clear()
+        self._answered = 0
+
     def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Read until `condition` holds; AssertionError with what was last written when it never does."""
         end = time.monotonic() + seconds
