@@ -15,6 +15,7 @@ from tui.untrusted import escape_text
 COMMANDS = {
     "play": ("tui.commands.monitor", "the monitor over recordings: pause, seek, speed"),
     "stream": ("tui.commands.stream", "metrics as NDJSON on stdout, on an event-time grid"),
+    "study": ("tui.commands.study", "what a recording says, as tables with an honest reading"),
     "markets": ("tui.commands.markets", "list the symbols of a venue"),
     "config": ("tui.commands.config", "where the configuration is, a commented first one, what is in effect"),
     "doctor": ("tui.commands.doctor", "check terminal, tmux, configuration"),

@@ -1,0 +1,1 @@
+"""Studies of whole recordings: plain tables with an honest reading each."""
