@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
+#: Exchange times outside 2009-01-01 .. 2100-01-01 are refused: one would stop the clock for good.
+EARLIEST, LATEST = 1_230_768_000_000_000_000, 4_102_444_800_000_000_000
 #: A missing best level: below every bid, above every ask.
 NO_BID = -(1 << 62)
 NO_ASK = 1 << 62

@@ -7,53 +7,41 @@ they come as rows or as messages. No clock but the tape's, no I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from fractions import Fraction
 
 import numpy as np
 
-from engine.book import TickBook, Touch
+from engine.book import Touch
+from engine.codes import EARLIEST, LATEST
+from engine.computation import Computation
 from engine.feed import Levels
 from engine.fees import FeeSchedule
-from engine.history import Bars
 from engine.instrument import Instrument, OffGridError
-from engine.metrics.batch import NO_TRADES, Batch, Changes, Floats, Trades
-from engine.metrics.calculator import Calculator, State
-from engine.metrics.history import Derived
+from engine.metrics.batch import NO_TRADES, Batch, Changes, Trades
+from engine.metrics.calculator import State
 from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
-from engine.metrics.registry import bind
 from engine.metrics.series import Series
-from engine.metrics.spec import Bound, Context
 from engine.metrics.windows import check_state
 from engine.news import (
-    BandNews,
-    ChangeRow,
-    LadderNews,
     QuoteRow,
-    TapNews,
     TradeColumns,
     TradeRow,
     change_columns,
     quote_columns,
     trade_columns,
 )
-from engine.sampling import Grid, Sampler
-from engine.sparse_book import SparseBook
+from engine.sampling import Sampler
 from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
-from engine.trust import TrustLog
 
-#: Exchange times outside 2009-01-01 .. 2100-01-01 are refused: one would stop the clock for good.
-EARLIEST, LATEST = 1_230_768_000_000_000_000, 4_102_444_800_000_000_000
 #: Prints kept for the screen.
 TAPE_LENGTH = 4000
 #: Price texts of trades whose ticks are remembered.
 REMEMBERED = 20_000
-_NEVER = 1 << 62
 
 
-class Market:
+class Market(Computation):
     """One market: `engine.feed.Sink` for its source, samples and views for everyone else.
 
     `samplers` read values on grids of event time; `metrics` are computed for views from the first row on;
@@ -71,13 +59,7 @@ class Market:
         day_lots: int | None = None,
         fees: FeeSchedule | None = None,
     ) -> None:
-        self.instrument = instrument
-        self.context = Context(instrument, day_lots, fees)
-        self.order_book: TickBook | SparseBook = (
-            TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
-        )
-        self.trust = TrustLog()
-        self.t = 0
+        super().__init__(instrument, day_lots, fees)
         self.recv = 0
         self.messages = 0
         self.missing = 0  # trades known to be missing
@@ -87,34 +69,15 @@ class Market:
         self.profile: Profile | None = None
         self.series: Series | None = None
         self._epoch = 0
-        self._begun = False  # a row of this run has come
-        self.began: int | None = None  # clock of the first row that the numbers stand on
-        self._asked_at: dict[str, int] = {}  # clock, of metrics that were asked for under way
         self._last_trade_id: int | None = None  # folded
-        self._first: int | None = None  # clock of the first row ever; not known after a resume
         self._stopped: int | None = None  # clock of the checkpoint, until it is known whether trades are missing since
         self._missed_since: int | None = None  # a hole from there to the next trade has been told
         self.crossed = False  # the book is crossed or locked after the last message (Sink)
-        self.calculators: dict[Hashable, Calculator] = {}
-        self._bound: dict[str, Bound] = {}
-        self._taps: set[int] = set()
-        self._ladder_counts: set[int] = set()
-        self._distances: set[Fraction] = set()
-        self._sums, self._ladders = TapNews(()), LadderNews(())
-        self._bands: BandNews | None = None  # None: nobody wants them
-        self._changes: list[ChangeRow] | None = None  # None: nobody wants them
-        self._watched = False  # some metric wants more of every book message than the touch
         self._quotes: list[QuoteRow] = []
         self._trades: list[TradeRow] = []
         self._day_volumes: list[tuple[int, int]] = []
         self._inverse_lot = float(1 / instrument.lot)
-        self._folded = 0  # clock at the last fold
-        self.horizon = 0  # nothing before it can be sampled any more
         self._ticks: dict[str, int] = {}
-        self._grids: list[Grid] = []  # those that calculators learn from come first, inner before outer
-        self._learning = 0  # how many those are
-        self._next_probe = _NEVER
-        self._barrier = -1  # a later time needs `_advance`: the first one, a probe is due, or it is absurd
         self._lag = 0  # of the newest message
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
@@ -123,129 +86,6 @@ class Market:
             self.ensure(metric)
         for sampler in samplers:
             self.sample_for(sampler)
-
-    # ---- what is computed
-
-    def ensure(self, metric: Metric) -> Bound:
-        """Compute `metric` from now on (at once a no-op when it already is)."""
-        bound = self._bound.get(metric.canonical)
-        if bound is None:
-            bound = self._bound[metric.canonical] = bind(metric, self.context)
-            if self.t and bound.make is not None:
-                self._asked_at[metric.canonical] = self.t
-            if bound.of is not None:
-                self.ensure(bound.of)
-            if bound.make is not None and bound.share not in self.calculators:
-                self.calculators[bound.share] = calculator = bound.make(self.context)
-                if isinstance(calculator, Derived):
-                    self._grids.insert(self._learning, self._grid(calculator))
-                    self._learning += 1
-                    self._plan_probe()
-            if bound.make is not None:
-                self.calculators[bound.share].sample(bound.field, np.empty(0, np.int64))  # keep what its window needs
-            if not (self._taps.issuperset(bound.taps) and self._ladder_counts.issuperset(bound.ladders)):
-                self._fold(final=False)
-                self._taps.update(bound.taps)
-                self._ladder_counts.update(bound.ladders)
-                self._sums, self._ladders = TapNews(sorted(self._taps)), LadderNews(sorted(self._ladder_counts))
-            if not self._distances.issuperset(bound.bands):
-                self._fold(final=False)
-                self._distances.update(bound.bands)
-                self._bands = BandNews(self._distances)
-            if bound.changes and self._changes is None:
-                self._fold(final=False)
-                self._changes = []
-            self._watched = bool(self._taps or self._ladder_counts or self._distances)
-        return bound
-
-    def sample_for(self, sampler: Sampler) -> None:
-        """Read values for `sampler` on its grid from the next instant on."""
-        self._grids.append(self._grid(sampler))
-        self._plan_probe()
-
-    def _grid(self, sampler: Sampler) -> Grid:
-        """Beginning with the clock; it reads the book for the metrics that stand on the book alone."""
-        probes = {}
-        for metric in sampler.metrics:
-            of, bound = self._innermost(metric)
-            if bound.probe is not None:
-                probes[of.canonical] = lambda probe=bound.probe: probe(self.order_book, self.context)
-        grid = Grid(sampler, tuple(probes.items()))
-        if self._begun:
-            grid.begin(self.t)
-        return grid
-
-    def _innermost(self, metric: Metric) -> tuple[Metric, Bound]:
-        """The metric inside statistics of statistics, itself if it is none."""
-        bound = self.ensure(metric)
-        while bound.of is not None:
-            metric = bound.of
-            bound = self.ensure(metric)
-        return metric, bound
-
-    def forget(self, sampler: Sampler) -> None:
-        """Stop reading for `sampler`."""
-        self._grids = [grid for grid in self._grids if grid.sampler is not sampler]
-        self._plan_probe()
-
-    def _plan_probe(self) -> None:
-        waiting = [grid.next_probe for grid in self._grids if grid.probing and grid.next is not None]
-        self._next_probe = min(waiting, default=_NEVER)
-        if self._begun:
-            self._barrier = min(self._next_probe, LATEST)
-
-    def calculator(self, metric: Metric) -> Calculator | None:
-        """The running calculator behind `metric` (None: it reads the book alone)."""
-        bound = self.ensure(metric)
-        return None if bound.make is None else self.calculators[bound.share]
-
-    def value(self, metric: Metric) -> float | None:
-        """`metric` now; None when unknown."""
-        inner, bound = self._innermost(metric)
-        caught: dict[str, Floats] = {}
-        if bound.probe is not None:
-            read = bound.probe(self.order_book, self.context)
-            if inner is metric:
-                return read
-            caught[inner.canonical] = np.array([np.nan if read is None else read])
-        if not self.t:
-            return None
-        value = float(self.values(metric, np.array([self.t]), caught)[0])
-        return None if np.isnan(value) else value
-
-    def values(self, metric: Metric, times: Ints, caught: dict[str, Floats]) -> Floats:
-        """Values at ascending instants; of metrics that read the book alone as `caught` there, by canonical name."""
-        bound = self.ensure(metric)
-        if bound.probe is not None:
-            return caught.get(metric.canonical, np.empty(0))
-        calculator = self.calculators[bound.share]
-        if isinstance(calculator, Derived) and bound.of is not None:
-            return calculator.beside(bound.field, times, self.values(bound.of, times, caught))
-        return calculator.sample(bound.field, times)
-
-    # ---- what traded before
-
-    def learn(self, bars: Bars) -> None:
-        """Let the calculators that can learn from bars what traded before the first row; it may have come already.
-        A market that has resumed learns nothing: it has learned before."""
-        if self.t and self._first is None:
-            return
-        if self._first is not None:
-            bars = bars.within(0, self._first)
-        for calculator in self.calculators.values():
-            learn = getattr(calculator, "learn_bars", None)
-            if learn is not None and len(bars):
-                learn(bars)
-
-    def warmed(self, metric: Metric) -> str | None:
-        """What of the value of `metric` comes from bars, in words; None when nothing does."""
-        bound = self.ensure(metric)
-        tell = None if bound.make is None else getattr(self.calculators[bound.share], "warmed", None)
-        return None if tell is None else tell(bound.field)
-
-    def counted_since(self, metric: Metric) -> int | None:
-        """From which clock on `metric` surely saw the tape; None while nothing came."""
-        return self._asked_at.get(metric.canonical, self.began)
 
     # ---- checkpoints
 
@@ -311,11 +151,6 @@ class Market:
         if self.prints.maxlen:
             self.prints.extend(tuple(print_) for print_ in state["prints"].tolist())
         self.status(self.recv, self.t, Channel.BOOK, Trust.NONE)
-
-    def _learning_grids(self) -> list[tuple[str, Grid]]:
-        """The grids on which calculators learn from the values of other metrics, by share key."""
-        shares = {id(calculator): repr(share) for share, calculator in self.calculators.items()}
-        return [(shares[id(grid.sampler)], grid) for grid in self._grids[: self._learning]]
 
     # ---- messages (the live carrier)
 
@@ -435,22 +270,6 @@ class Market:
         if ts > self._next_probe:
             self._catch(ts)
         self.t = ts
-
-    def _begin(self, ts: int) -> None:
-        """The first row of this run."""
-        self._begun = True
-        for grid in self._grids:
-            if grid.next is None:
-                grid.begin(ts)
-        if not self.t:
-            self.t = self._folded = self._first = self.began = ts
-        self._plan_probe()
-
-    def _catch(self, until: int) -> None:
-        for grid in self._grids:
-            if grid.probing and grid.next is not None:
-                grid.catch(until)
-        self._plan_probe()
 
     def _quote(self, touch: Touch) -> None:
         """The book has changed: record the touch."""
@@ -665,39 +484,3 @@ class Market:
         changes = change_columns(self._changes)
         self._changes.clear()
         return changes
-
-    def _deliver(self, final: bool) -> None:
-        if self._next_probe < self.t + final:
-            self._catch(self.t + final)
-        horizon = self.t
-        for grid in tuple(self._grids):  # a sampler may ask for new metrics
-            times = grid.due(self.t, final)
-            grid.sampler.take(times, self.t, _Reader(self, self.t + final, grid.caught()))
-            if grid.next is not None:
-                horizon = min(horizon, grid.next)
-        for calculator in self.calculators.values():
-            calculator.advance(horizon)
-        self.trust.advance(horizon)
-        self.horizon = horizon
-
-
-class _Reader:
-    """`engine.sampling.Reader` of one grid at one fold."""
-
-    def __init__(self, market: Market, until: int, caught: dict[str, Floats]) -> None:
-        self._market = market
-        self.until = until
-        self._caught = caught
-
-    def values(self, metric: Metric, times: Ints) -> Floats:
-        """See Reader."""
-        return self._market.values(metric, times, self._caught)
-
-    def closings(self, metric: Metric, since: int) -> Ints | None:
-        """See Reader."""
-        read = getattr(self._market.calculator(metric), "closings", None)
-        return None if read is None else read(max(since, self._market.horizon) - 1, self.until - 1)
-
-    def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
-        """See Reader."""
-        return self._market.trust.sample(times)

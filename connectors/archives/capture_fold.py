@@ -15,8 +15,8 @@ from connectors.archives.rows import BAD, PriceTicks, RowBatch, to_lots
 from connectors.archives.times import DAY
 from connectors.binance.depth_sync import DepthSync, Step
 from connectors.binance.messages import AggTrade, Depth, MarketType, Snapshot, Trade
+from engine.codes import EARLIEST, LATEST
 from engine.instrument import Instrument, OffGridError
-from engine.market import EARLIEST, LATEST
 from engine.tape import Channel, Flag, Reason, Rows, Trust
 
 #: Receive time in ns, line, message.

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.market import EARLIEST, LATEST
+from engine.codes import EARLIEST, LATEST
 
 Ints = NDArray[np.int64]
 
