@@ -157,8 +157,8 @@ def square_root_table(instrument: Instrument, trades: Trades, quotes: Quotes, en
          "most, bps"),
         rows,
         f"Fitted: {points}: leaving them out bends delta. A run is consecutive fills of one side with pauses of at "
-        f"most {PAUSE // 10**9} s; its impact is the mid's move from before its first fill to {SETTLED / 1e9:g} s after "
-        "its last. Public data does not tell takers apart: a run is no metaorder, may mix several takers or cut one "
-        "apart, and ends where others answer, so delta is no test of the square-root law (0.5). The error counts groups "
-        "as independent.",
+        f"most {PAUSE // 10**9} s; its impact is the mid's move from before its first fill to {SETTLED / 1e9:g} s "
+        "after its last. Public data does not tell takers apart: a run is no metaorder, may mix several takers or cut "
+        "one apart, and ends where others answer, so delta is no test of the square-root law (0.5). The error counts "
+        "groups as independent.",
     )  # fmt: skip
