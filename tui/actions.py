@@ -179,6 +179,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("previous_market", ("N", "left"), "Previous market", "Show the one before", "Markets", call="market(-1)"),
     Action("search", ("slash",), "Find market", "Find a market by typing a part of its name", "Markets", APP),
+    Action(
+        "position",
+        ("P",),
+        "Your position",
+        "Enter what you hold here, for profit, liquidation and value at risk; nothing is sent anywhere",
+        "Markets",
+    ),
     Action("add_alert", ("a",), "Add alert", "Watch a metric for a level; kept in your configuration", "Alerts", APP),
     Action("acknowledge", ("A",), "Acknowledge", "Take all alerts as seen: clears the badge", "Alerts", APP),
     Action("mute", ("m",), "Mute bell", "Alerts without the terminal bell, and back", "Alerts", APP),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from tests.tui.views import BTC, ETH, NS, T0
 from tui.actions import ACTIONS, APP
 from tui.app import FlowtapeApp, mouse_default
 from tui.arrangement import DEFAULT
+from tui.config.holdings import Holdings
+from tui.config.problems import ConfigError
 from tui.layout import PANELS
 from tui.panels.ladder import Ladder
 from tui.screens.help import HelpScreen
+from tui.screens.main import Look
 from tui.screens.market_search import MarketSearch
 from tui.screens.notices import NoticesScreen
 
@@ -578,3 +582,37 @@ async def test_provenance_tells_where_the_numbers_of_the_focused_panel_come_from
         await pilot.press("7", "e")
         await pilot.pause()
         assert "there is no number in it" in screen_text(app)
+
+
+async def test_a_position_is_entered_kept_and_taken_away(tmp_path: Path) -> None:
+    file = tmp_path / "positions.json"
+    app = make_app(look=Look(holdings=Holdings(file)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("P", *"x1", "enter")
+        assert "Size: 'x1' is not a number" in screen_text(app)
+        await pilot.press("backspace", "backspace", *"-1.5", "tab", *"3000", "tab", *"450", "enter")
+        await frame(app, pilot, 2)
+        assert app.screen is app.main
+        _, request = monitor_of(app).requests[-1]
+        held = Holdings(file).of(ETH.market)
+        assert held is not None
+        assert (held.size, held.entry, held.margin, held.maintenance) == (-1.5, 3000.0, 450.0, 0.005)
+        assert request.position == held
+        await pilot.press("P", *["backspace"] * 4, "enter")
+        await frame(app, pilot)
+        assert Holdings(file).of(ETH.market) is None
+    assert problems(app) == []
+
+
+def test_positions_that_cannot_be_read_are_said_and_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "positions.json"
+    file.write_text("[1, 2]")
+    holdings = Holdings(file)
+    assert holdings.problem is not None
+    assert "positions not read" in holdings.problem
+    with pytest.raises(ConfigError):
+        holdings.put("sim:X", None)
+    assert file.read_text() == "[1, 2]"
+    file.write_text('{"sim:X": {"size": "many"}}')
+    assert Holdings(file).of("sim:X") is None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import Sources, add_source_arguments, check_venues, day_lots, open_sources, read_config
 from tui.config.loading import LoadedConfig
-from tui.config.paths import themes_dir
+from tui.config.paths import state_dir, themes_dir
 from tui.terminal import detect, tell_textual
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _open(
     from tui.app import AppOptions, FlowtapeApp, mouse_default
     from tui.arrangement import all_layouts
     from tui.checkpoints import CheckpointFiles
+    from tui.config.holdings import Holdings
     from tui.opening import Opening
     from tui.panels import glyphs
     from tui.screens.main import Look
@@ -123,6 +124,7 @@ def _open(
             ended.append(error)
             app.exit()
 
+    holdings = Holdings(state_dir() / "positions.json")
     app = FlowtapeApp(
         monitor,
         start,
@@ -140,9 +142,13 @@ def _open(
                 config.layout.beside,
                 config.layout.name,
                 all_layouts({name: own.columns for name, own in config.layouts.items()}),
+                holdings,
             ),
             save_alert=lambda fields: _save_alert(loaded.path, fields),
-            notices=tuple(("config", str(problem)) for problem in loaded.problems),
+            notices=(
+                *(("config", str(problem)) for problem in loaded.problems),
+                *([("position", holdings.problem)] if holdings.problem else []),
+            ),
         ),
     )
     mouse = mouse_default(os.environ) if args.mouse == "auto" else args.mouse == "on"

@@ -13,6 +13,8 @@ from textual.screen import Screen
 from engine.view import EngineView, MarketView, Notice, ViewRequest
 from tui.actions import ACTIONS, MAIN, bindings
 from tui.arrangement import BUILT_IN, DEFAULT, SECOND, Arrangement
+from tui.config.holdings import Holdings
+from tui.config.problems import ConfigError
 from tui.display import Display, next_speed
 from tui.layout import PANELS, TITLES, Desk, size_class, small_order
 from tui.message import MessageLine, SmallMessage
@@ -46,7 +48,7 @@ class Look:
     beside: str = "cvd"  # the panel next to the ladder on a small screen
     layout: str = DEFAULT.name
     layouts: Mapping[str, Arrangement] = field(default_factory=lambda: BUILT_IN)
-    position_of: Callable[[str], Position | None] = lambda _: None  # the user's own, by market
+    holdings: Holdings = field(default_factory=lambda: Holdings(None))  # the user's own positions
 
 
 class SecondLadder(Ladder):
@@ -85,7 +87,7 @@ class MainScreen(Screen[None]):
         self.monitor = monitor
         self.layouts = look.layouts
         self._fps = fps
-        self.position_of = look.position_of
+        self.holdings = look.holdings
         self.chosen = Display()
         self._report = report
         self.panels: dict[str, RowPanel] = {
@@ -121,7 +123,7 @@ class MainScreen(Screen[None]):
         """A panel that the plan has for the first time. Those of the default layout are there from the start."""
         from tui.panels import later
 
-        panel = later.make(name, self.position_of)
+        panel = later.make(name, self.holdings.of)
         if panel is not None:
             panel.set_clock(self._fps)
             self.panels[name] = panel
@@ -270,6 +272,26 @@ class MainScreen(Screen[None]):
         told = [self.monitor.explain(market, metric) for metric in panel.metrics]
         title = TITLES.get((panel.id or "").rstrip("2"), "")
         self.app.push_screen(ProvenanceScreen(title, [each for each in told if each is not None], self.view.t))
+
+    def action_position(self) -> None:
+        """Enter the position in the market that is shown."""
+        from tui.screens.position_form import PositionForm
+
+        if self.view is None:
+            self.notify("There is no market yet.", severity="warning")
+            return
+        market = self.view.instrument.market
+
+        def entered(answer: tuple[Position | None] | None) -> None:
+            if answer is None:
+                return
+            try:
+                self.holdings.put(market, answer[0])
+            except ConfigError as error:
+                self._report("position", str(error))
+            self.action_panel("risk")
+
+        self.app.push_screen(PositionForm(self.view.instrument, self.holdings.of(market)), entered)
 
     def action_layout(self, step: int) -> None:
         """The next layout."""
