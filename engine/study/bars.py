@@ -53,11 +53,10 @@ class OhlcvBars:
             raise ValueError(f"bars of {self.step / 1e9:g} s: they must be shorter than a {FEWEST_BARS}th of a day")
         if np.any(self.end % self.step) or np.any(np.diff(self.end) <= 0):
             raise ValueError(f"the times of bars must rise by multiples of {self.step / 1e9:g} s")
-        inside = (self.low <= np.minimum(self.open, self.close)) & (self.high >= np.maximum(self.open, self.close))
-        if np.any(self.low <= 0) or not np.all(inside) or np.any(self.volume < 0):
-            raise ValueError(
-                "a bar has a price of 0 or less, opens or closes beyond its high or low, or has a volume below 0"
-            )
+        # A venue may open a bar at the close before it, outside what traded in it: `open` is not held against them.
+        inside = (self.low <= self.close) & (self.close <= self.high)
+        if np.any(self.low <= 0) or np.any(self.open <= 0) or not np.all(inside) or np.any(self.volume < 0):
+            raise ValueError("a bar closes beyond its high or low, has a price of 0, or a volume below 0")
 
     def __len__(self) -> int:
         return len(self.end)

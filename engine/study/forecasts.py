@@ -40,9 +40,10 @@ def forecast_table(market: Market) -> Table:
         "Forecasts made in advance, every second, then scored",
         ("forecast", "scored", "skill", "AUC", "Brier"),
         tuple(rows),
-        "Predictive: frozen before the outcome, learned online from nothing. Skill of moves is 1 - log-loss / ln 2, of "
-        f"returns 1 - squared errors / squared returns; 0 is knowing nothing, unknown below {MIN_SCORED} scored. No "
-        "costs: a right direction need not pay the spread; seconds in one move share its outcome.",
+        "Predictive: frozen before the outcome, learned online from nothing (returns: weights anew every 5 min). Skill "
+        f"of moves is 1 - log-loss / ln 2, of returns 1 - squared errors / squared returns; 0 is knowing nothing, "
+        f"unknown below {MIN_SCORED} scored. No costs: a right direction need not pay the spread; seconds in one move "
+        "share its outcome.",
     )
 
 

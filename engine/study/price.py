@@ -95,7 +95,7 @@ def risk_table(returns: dict[str, Floats], of: str) -> Table:
                 rows.append((name, method, f"{confidence:.0%}", window, *shown))
     return Table(
         "var_backtest",
-        f"Value at risk one step ahead against what followed: losses of {of} beyond it",
+        f"Value at risk one step ahead, and losses that followed beyond it; returns of {of}",
         ("step", "method", "confidence", "window", "tested", "expected", "seen", "rate", "Kupiec p"),
         tuple(rows),
         "Each forecast stands on the window of returns before it. Kupiec's p tests the number of losses beyond, not "

@@ -93,7 +93,7 @@ class RecordingStudy:
             tables.append(forecast_table(market))
         elif len(trades):
             steps = {f"{s} s": trade_returns(trades, end, s * _SECOND) for s in STEPS_S}
-            tables.append(risk_table(steps, "the last trade price, which bounces between the sides"))
+            tables.append(risk_table(steps, "the last trade price (it bounces)"))
         if len(trades):
             tables.append(vpin_table(instrument, trades, self._day_lots, start, end))
             if np.any(trades.side != 0):
