@@ -54,7 +54,8 @@ class Session:
     ) -> None:
         self._runtime = runtime
         self._clock = clock
-        self._held: dict[str, tuple[float, MarketView]] = {}  # market -> when its metrics were read, and that picture
+        #: market -> when its numbers were read, what was asked for, and that picture
+        self._held: dict[str, tuple[float, ViewRequest, MarketView]] = {}
         self._asked = tuple(asked)
         self._player = playback
         self.playback = playback
@@ -70,17 +71,28 @@ class Session:
         return (*self._asked, *(name for name in known if name not in self._asked))
 
     def view(self, market: str, request: ViewRequest) -> MarketView | None:
-        """See Monitor. Metrics are read anew five times a second; book, tape and charts at every call."""
+        """See Monitor. Numbers are read anew five times a second; book, tape and charts at every call."""
         now = self._clock()
-        at, held = self._held.get(market, (0.0, None))
-        if held is not None and now - at < METRICS_S and held.metrics.keys() >= set(request.metrics):
-            view = self._runtime.view(market, replace(request, metrics=()))
+        at, asked, held = self._held.get(market, (0.0, request, None))
+        if held is not None and now - at < METRICS_S and _numbers(request, asked):
+            view = self._runtime.view(
+                market, replace(request, metrics=(), notionals=(), histogram_rows=0, position=None)
+            )
             # An earlier time or another instrument: the tape began anew.
             if view is not None and view.t >= held.t and view.instrument is held.instrument:
-                return replace(view, metrics={key: held.metrics[key] for key in request.metrics})
+                return replace(
+                    view,
+                    metrics={key: held.metrics[key] for key in request.metrics},
+                    warmed=held.warmed,
+                    warmup=held.warmup,
+                    since=held.since,
+                    costs=held.costs,
+                    histogram=held.histogram,
+                    position=held.position,
+                )
         view = self._runtime.view(market, request)
         if view is not None:
-            self._held[market] = now, view
+            self._held[market] = now, request, view
         return view
 
     def overview(self) -> EngineView:
@@ -133,6 +145,14 @@ class Session:
     def listen(self, callback: Callable[[AlertEvent], None]) -> None:
         """See Monitor."""
         self._runtime.listen(callback)
+
+
+def _numbers(request: ViewRequest, asked: ViewRequest) -> bool:
+    """Whether a picture that was asked for holds the numbers of another request."""
+    return set(request.metrics) <= set(asked.metrics) and (
+        (request.notionals, request.histogram_rows, request.position)
+        == (asked.notionals, asked.histogram_rows, asked.position)
+    )
 
 
 def example(name: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine import runtime as runtime_module
 from engine.view import MarketView, ViewRequest
+from tests.engine.tapes import INSTRUMENT, START
 from tests.tui.views import NS, T0, make_view
 from tui.session import METRICS_S, Session
 
@@ -56,3 +58,20 @@ def test_a_tape_that_begins_anew_brings_its_own_numbers() -> None:
     read(one, "last")
     runtime.t -= 60 * NS
     assert read(one, "last") == {"last": 2.0}
+
+
+def test_what_is_said_of_held_numbers_is_held_with_them() -> None:
+    runtime = runtime_module.Runtime([], chart=True)
+    market = runtime.open(INSTRUMENT)
+    market.trade(START, START, 1, "10.00", "1.000", 1)
+    clock = iter((0.0, 0.05, 0.1))
+    session = Session(runtime, (), None, clock=lambda: next(clock))
+    request = ViewRequest(metrics=("kyle_r2",), histogram_rows=9)
+    first, second = (session.view(INSTRUMENT.market, request) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.warmup
+    assert (second.warmup, second.since, second.histogram) == (first.warmup, first.since, first.histogram)
+    other = session.view(INSTRUMENT.market, ViewRequest(metrics=("kyle_r2",)))
+    assert other is not None
+    assert other.histogram is None

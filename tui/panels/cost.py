@@ -26,8 +26,8 @@ LINES: tuple[Line | Heading, ...] = (
     Line("Kyle R2", ("kyle_r2(10s,180)",), "ratio", "of 1"),
     Line("Amihud", ("amihud(1m,60)",), "bps", "bps/1M", "unsigned, 1 h"),
     Line("Hasbrouck", ("hasbrouck(1m,60)",), "bps", "bps/rt1M"),
-    Line("root ADV/1000", ("impact_sqrt(adv/1000)",), "bps", "bps", "peak of a worked order"),
-    Line("root ADV/100", ("impact_sqrt(adv/100)",), "bps", "bps", "law seen for 0.01-10 % of a day"),
+    Line("root 0.1%ADV", ("impact_sqrt(adv/1000)",), "bps", "bps", "peak of a worked order"),
+    Line("root 1% ADV", ("impact_sqrt(adv/100)",), "bps", "bps", "law seen for 0.01-10 % of a day"),
 )
 METRICS = keys_of(LINES)
 SIZE, CELL = 6, 7

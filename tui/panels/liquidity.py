@@ -22,7 +22,7 @@ def sides(name: str, *arguments: str) -> tuple[str, str]:
 LINES: tuple[Line | Heading, ...] = (
     Heading("within", ("bids", "asks")),
     Line("depth 10bps", sides("depth", BAND), "amount"),
-    Line("fill at 10bps", sides("capacity", BAND), "amount"),
+    Line("fill 10bps", sides("capacity", BAND), "amount"),
     Line("turnover", (f"turnover({BAND},{WINDOW})",), "ratio", "x 60s"),
     Line("half-life", (f"liquidity_half_life({BAND},{WINDOW})",), "seconds", note="at the pace of 60 s"),
     Line("pulled 30s", sides("pulling", "30s", BAND), "amount", note="estimated"),
