@@ -17,7 +17,7 @@ from engine.metrics.vpin_history import FEWEST_VALUES, VpinHistory
 from engine.metrics.windows import DAY
 from engine.study.price import grid_returns, risk_table
 from engine.study.table import Cell, Table, minute
-from engine.study.toxicity import ALERT_COLUMNS, COUNT, alert_cells
+from engine.study.toxicity import ALERT_COLUMNS, COUNT, alert_cells, alerts
 from engine.tape import Ints
 
 #: Buckets of a day.
@@ -185,7 +185,7 @@ def bulk_vpin_table(bars: OhlcvBars, progress: Progress | None = None) -> Table:
     return Table(
         "bulk_vpin",
         f"Bulk VPIN of {COUNT} buckets, and an alert on its causal percentile",
-        ("bucket", "distribution", "buckets", "per day", "maximum", "bar ends, UTC", *ALERT_COLUMNS),
+        ("bucket", "distribution", "buckets", "per day", "maximum", "bar ends, UTC", *ALERT_COLUMNS, "first alert"),
         tuple(rows),
         "Buckets of the mean day take their size from the whole span, which looks ahead; those of the days before "
         f"(EWMA, half-life 7 d) do not, and lose the first day. Percentiles are causal, from {FEWEST_VALUES} earlier "
@@ -197,10 +197,12 @@ def bulk_vpin_table(bars: OhlcvBars, progress: Progress | None = None) -> Table:
 
 def _bulk_cells(run: BulkRun, bars: OhlcvBars) -> tuple[Cell, ...]:
     highest, at = run.highest or (None, None)
+    fired = alerts(run.percentiles)
     return (
         run.buckets,
         run.buckets / bars.days,
         highest,
         None if at is None else minute(at),
         *alert_cells(list(run.percentiles)),
+        minute(run.values[fired[0]][0]) if fired else None,
     )

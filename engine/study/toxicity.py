@@ -25,16 +25,17 @@ BUCKETS: Final = 500
 PARTS: Final = (50, 500, 5_000)
 
 
-def episodes(percentiles: Iterable[float], fire: float = FIRE, rearm: float = REARM) -> int:
-    """How often an alert would have fired: at a value >= `fire`, again only after one < `rearm`. NaN does nothing."""
-    count, running = 0, False
-    for value in percentiles:
+def alerts(percentiles: Iterable[float], fire: float = FIRE, rearm: float = REARM) -> list[int]:
+    """At which values an alert would have fired: one >= `fire`, again only after one < `rearm`. NaN does nothing."""
+    fired, running = [], False
+    for i, value in enumerate(percentiles):
         if value >= fire:
-            count += not running
+            if not running:
+                fired.append(i)
             running = True
         elif value < rearm:
             running = False
-    return count
+    return fired
 
 
 def alert_cells(percentiles: list[float]) -> tuple[Cell, ...]:
@@ -45,7 +46,7 @@ def alert_cells(percentiles: list[float]) -> tuple[Cell, ...]:
     known = [p for p in percentiles if not math.isnan(p)]
     length = mean_episode_length(known, FIRE, REARM)
     expected = (1 - FIRE) * len(known) / (length or 1.0)
-    return (len(known), sum(p >= FIRE for p in known), episodes(known), length, expected)
+    return (len(known), sum(p >= FIRE for p in known), len(alerts(known)), length, expected)
 
 
 ALERT_COLUMNS: Final = ("percentiles", f">= {FIRE}", "alerts", "values each", "expected")
