@@ -125,7 +125,8 @@ def _time(text: str, where: str) -> int:
 
 def _assembled(bars: Sequence[_Bar], symbol: str, path: Path) -> OhlcvBars:
     end = np.array([bar.end for bar in bars], np.int64)
-    step = Counter(np.diff(end).tolist()).most_common(1)[0][0]
+    seen = Counter(np.diff(end).tolist())
+    step = max(seen, key=lambda distance: (seen[distance], -distance))  # the usual one; of two, the shorter
     tick = _grid([price for bar in bars for price in bar.prices], path)
     lot = _grid([bar.volume for bar in bars], path)
     open_, high, low, close = (_units([bar.prices[i] for bar in bars], tick, path) for i in range(4))
