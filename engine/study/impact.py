@@ -21,7 +21,7 @@ HORIZONS_S: Final = (0.1, 1, 2, 5, 10, 30, 60)
 PAUSE: Final = 1_000_000_000
 #: Its impact is read so long after its last trade (ns): books that come every 100 ms must have shown it.
 SETTLED: Final = 200_000_000
-GROUPS: Final = 20
+GROUPS: Final = (10, 20)
 FEWEST_GROUPS: Final = 5
 
 
@@ -123,32 +123,9 @@ def taker_runs(trades: Trades, quotes: Quotes, end: int) -> tuple[Ints, Floats]:
 
 
 def square_root_table(instrument: Instrument, trades: Trades, quotes: Quotes, end: int) -> Table:
-    """The exponent of impact in size, of runs as proxies of metaorders."""
+    """The exponent of impact in size, of runs as proxies of metaorders, by how finely they are grouped."""
     lots, impact = taker_runs(trades, quotes, end)
-    group = size_deciles(lots, GROUPS)
-    size, mean, n = [], [], []
-    for g in range(GROUPS):
-        inside = group == g
-        if inside.any():
-            size.append(instrument.amount(1) * float(lots[inside].mean()))
-            mean.append(float(impact[inside].mean()))
-            n.append(int(inside.sum()))
-    fit = fit_power_law(np.array(size), np.array(mean))
-    points = f"{len(mean)} groups by size, {sum(m <= 0 for m in mean)} of them left out (mean impact not above 0)"
-    rows: tuple[tuple[Cell, ...], ...] = (
-        (
-            len(lots),
-            len(mean),
-            None if fit is None else fit.groups,
-            None if fit is None else fit.delta,
-            None if fit is None else fit.error,
-            None if fit is None else fit.r2,
-            min(size, default=None),
-            max(size, default=None),
-            min(mean, default=None),
-            max(mean, default=None),
-        ),
-    )
+    rows = tuple(_law_cells(instrument.amounts(lots), impact, size_deciles(lots, n)) for n in GROUPS)
     unit = instrument.unit or "units"
     return Table(
         "square_root",
@@ -156,9 +133,22 @@ def square_root_table(instrument: Instrument, trades: Trades, quotes: Quotes, en
         ("runs", "groups", "fitted", "delta", "std. error", "R2", f"least, {unit}", f"most, {unit}", "least, bps",
          "most, bps"),
         rows,
-        f"Fitted: {points}: leaving them out bends delta. A run is consecutive fills of one side with pauses of at "
+        "Groups of nearly equal numbers by size; those whose mean impact is not above 0 have no log and are left out, "
+        "which bends delta. A run is consecutive fills of one side with pauses of at "
         f"most {PAUSE // 10**9} s; its impact is the mid's move from before its first fill to {SETTLED / 1e9:g} s "
         "after its last. Public data does not tell takers apart: a run is no metaorder, may mix several takers or cut "
         "one apart, and ends where others answer, so delta is no test of the square-root law (0.5). The error counts "
         "groups as independent.",
     )  # fmt: skip
+
+
+def _law_cells(size: Floats, impact: Floats, group: Ints) -> tuple[Cell, ...]:
+    found = [group == g for g in np.unique(group).tolist()]
+    sizes = np.array([size[inside].mean() for inside in found])
+    means = np.array([impact[inside].mean() for inside in found])
+    fit = fit_power_law(sizes, means)
+    shown: tuple[Cell, ...] = (None,) * 4 if fit is None else (fit.groups, fit.delta, fit.error, fit.r2)
+    edges: tuple[Cell, ...] = (None,) * 4
+    if len(found):
+        edges = (float(sizes.min()), float(sizes.max()), float(means.min()), float(means.max()))
+    return (len(size), len(found), *shown, *edges)

@@ -12,7 +12,7 @@ from engine.instrument import Instrument
 from engine.market import Market
 from engine.metrics.batch import Quotes, Trades
 from engine.metrics.names import parse_metrics
-from engine.study.impact import PAUSE, SETTLED, fit_power_law, taker_runs
+from engine.study.impact import PAUSE, SETTLED, fit_power_law, square_root_table, taker_runs
 from engine.study.price import grid_returns, risk_table, trade_returns, window_for
 from engine.study.recording import RecordingStudy
 from engine.study.regressions import bar_flows, regression_table
@@ -202,3 +202,19 @@ def test_a_table_is_plain_for_json_and_keeps_its_shape() -> None:
     assert minute(START) == "2023-11-14 22:13"
     with pytest.raises(ValueError, match="columns"):
         Table("k", "t", ("a",), ((1, 2),), "r")
+
+
+def test_impact_by_groups_finds_the_root_of_runs_that_follow_it() -> None:
+    n = 400
+    lots = np.repeat(np.array([1, 4, 9, 16, 25, 36, 49, 64], np.int64), n // 8)
+    t = START + 5 * SECOND * np.arange(n, dtype=np.int64)
+    one, seq = np.ones(n, np.int64), 2 * np.arange(n, dtype=np.int64)
+    moved = np.concatenate(([0], np.cumsum(np.sqrt(lots).astype(np.int64)))) + 10_000_000
+    book_t = np.concatenate(([START - 1], t + 1))
+    quotes = quotes_of(book_t, moved, np.concatenate(([-1], seq + 1)))
+    table = square_root_table(UNIT, Trades(t, moved[:-1], lots, one, seq), quotes, int(t[-1]) + SECOND)
+    for row in table.rows:
+        assert row[:3] == (n, 8, 8)
+        assert row[3] == pytest.approx(0.5, abs=1e-3)
+        assert isinstance(row[4], float)
+        assert row[4] < 1e-3
