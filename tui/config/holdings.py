@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.config.editing import write_atomically
 from tui.config.problems import ConfigError
 
 if TYPE_CHECKING:
@@ -60,4 +59,6 @@ class Holdings:
             self._tables[market] = {name: getattr(position, name) for name in _FIELDS}
         if self._path is None:
             raise ConfigError("positions are not kept: " + (self.problem or "there is no state folder"))
+        from tui.config.editing import write_atomically  # brings a parser that the first frame does without
+
         write_atomically(self._path, json.dumps(self._tables, indent=1) + "\n")
