@@ -168,9 +168,10 @@ class Computation(ABC):
             return
         if self._first is not None:
             bars = bars.within(0, self._first)
-        for calculator in self.calculators.values():
+        for share, calculator in self.calculators.items():
             learn = getattr(calculator, "learn_bars", None)
-            if learn is not None and len(bars):
+            # The ladder shows what was seen at a price, never what a bar spread over its prices.
+            if learn is not None and len(bars) and share != "chart profile":
                 learn(bars)
 
     def warmed(self, metric: Metric) -> str | None:
