@@ -8,7 +8,6 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from tui.config.paths import state_dir
@@ -36,6 +35,8 @@ class CheckpointFiles:
 
     def path(self, market: str) -> Path:
         """The file of a market. Its name can be read by people and is different for every market."""
+        from hashlib import sha256  # brings OpenSSL with it, and the screen opens before any market does
+
         readable = _ODD.sub("-", market).strip("-")[:60]
         return self._folder / f"{readable}-{sha256(market.encode()).hexdigest()[:10]}{_SUFFIX}"
 

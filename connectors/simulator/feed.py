@@ -23,8 +23,8 @@ _SLICE_NS = _NS
 _CHUNK_NS = 10 * _NS
 #: 2009-01-01 and 2100-01-01: what a market's clock may show.
 _EARLIEST, _LATEST = 1_230_768_000 * _NS, 4_102_444_800 * _NS
-#: Seconds between two deliveries of a paced feed.
-_PACE = 0.05
+#: Seconds between two deliveries of a paced feed: as often as a screen looks. Every delivery is a fold of all metrics.
+_PACE = 0.1
 #: A clock that jumps by more seconds than this means the process was stopped: simulated time stood still too.
 _STOPPED = 5.0
 

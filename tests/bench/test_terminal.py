@@ -77,7 +77,7 @@ def test_first_paint(tmp_path: Path) -> None:
     env = environment(tmp_path, PYTHONDONTWRITEBYTECODE=None, PYTHONPYCACHEPREFIX=str(tmp_path / "bytecode"))
 
     def paint() -> float:
-        with PseudoTerminal(FLOWTAPE, env, answers={SYNC_QUERY: SYNC_ANSWER}) as terminal:
+        with PseudoTerminal((str(Path(sys.executable).with_name("flowtape")),), env, answers={SYNC_QUERY: SYNC_ANSWER}) as terminal:
             start = terminal.find(b"\x1b[1;1H")
             terminal.until(lambda: terminal.written.count(b"\n", start) >= terminal.size[1] - 1, "a full frame")
             assert b"DEPTH" in terminal.written

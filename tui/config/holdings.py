@@ -5,7 +5,6 @@ They are for reckoning only: nothing here talks to an exchange.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ class Holdings:
         self.problem: str | None = None
         if path is None or not path.exists():
             return
+        import json  # only when there is something to read: this runs before the first frame
+
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise ValueError("larger than 1 MiB")
@@ -59,6 +60,8 @@ class Holdings:
             self._tables[market] = {name: getattr(position, name) for name in _FIELDS}
         if self._path is None:
             raise ConfigError("positions are not kept: " + (self.problem or "there is no state folder"))
+        import json
+
         from tui.config.editing import write_atomically  # brings a parser that the first frame does without
 
         write_atomically(self._path, json.dumps(self._tables, indent=1) + "\n")
