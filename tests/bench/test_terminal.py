@@ -76,8 +76,10 @@ def test_first_paint(tmp_path: Path) -> None:
     # As installed: byte code is kept, whatever the shell that runs this says.
     env = environment(tmp_path, PYTHONDONTWRITEBYTECODE=None, PYTHONPYCACHEPREFIX=str(tmp_path / "bytecode"))
 
+    command = Path(sys.executable).with_name("flowtape")
+
     def paint() -> float:
-        with PseudoTerminal((str(Path(sys.executable).with_name("flowtape")),), env, answers={SYNC_QUERY: SYNC_ANSWER}) as terminal:
+        with PseudoTerminal((str(command),), env, answers={SYNC_QUERY: SYNC_ANSWER}) as terminal:
             start = terminal.find(b"\x1b[1;1H")
             terminal.until(lambda: terminal.written.count(b"\n", start) >= terminal.size[1] - 1, "a full frame")
             assert b"DEPTH" in terminal.written
