@@ -7,7 +7,6 @@ the clock on the wall, in per cent of one core. FLOWTAPE_SOAK=600 adds ten minut
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -96,7 +95,7 @@ def test_first_paint(tmp_path: Path) -> None:
             took = run()
             if turn:  # the first ones fill the disk's cache
                 times.append(took)
-    ours, textual = (statistics.median(times) for _, times in contestants)
+    ours, textual = (min(times) for _, times in contestants)  # all that comes on top is the machine's other work
     print(f"\nfirst paint {1e3 * ours:.0f} ms, import textual.app {1e3 * textual:.0f} ms: {ours / textual:.2f} x")
     assert ours / textual <= 1.3
 
