@@ -144,6 +144,7 @@ ACTIONS: tuple[Action, ...] = (
     _panel("v", "profile", "Profile and pattern"),
     _panel("l", "liquidity", "Liquidity"),
     Action("layout", ("L",), "Next layout", "Other panels: the layouts by name, yours too", "Panels", call="layout(1)"),
+    Action("save_layout", ("S",), "Save layout", "Keep these panels as a layout in your configuration", "Panels", APP),
     Action(
         "next_panel",
         ("tab",),

@@ -22,6 +22,7 @@ from textual.screen import Screen
 
 from engine.view import AlertEvent, Notice
 from tui.actions import APP, bindings, check_keys, usable_keys
+from tui.arrangement import BUILT_IN, Arrangement
 from tui.ascii import AsciiFilter
 from tui.attention import Attention
 from tui.monitor import AlertFields, Monitor
@@ -44,6 +45,7 @@ class AppOptions:
     keys: Mapping[str, str] = field(default_factory=dict)  # action id -> keys
     sound: bool = True
     save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
+    save_layout: Callable[[Arrangement], None] | None = None  # keeps a layout there, and opens with it next time
     notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
     look: Look | None = None  # what the panels begin with
     clock: Callable[[], float] = time.monotonic  # seconds
@@ -239,6 +241,20 @@ class FlowtapeApp(FlowVariables):
         if fields is not None:
             kept = "saved to your configuration" if self.options.save_alert else "until flowtape ends"
             self.notify(escape_text(f"{fields.when}  ({kept})", 160), title="Alert added", markup=False)
+
+    def action_save_layout(self) -> None:
+        """Keep the panels on the screen under a name; that of the present layout is offered when it is the user's."""
+        from tui.screens.layout_name import LayoutName
+
+        layout = self.main.present_layout()
+        name = "" if layout.name in BUILT_IN else layout.name
+        self.push_screen(LayoutName(layout, name, self.main.layouts, self.options.save_layout), self._layout_saved)
+
+    def _layout_saved(self, layout: Arrangement | None) -> None:
+        if layout is not None:
+            self.main.add_layout(layout)
+            kept = "saved to your configuration" if self.options.save_layout else "until flowtape ends"
+            self.notify(escape_text(f"{layout.name}  ({kept})", 160), title="Layout kept", markup=False)
 
     def action_acknowledge(self) -> None:
         """All alerts are seen."""

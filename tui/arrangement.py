@@ -38,6 +38,14 @@ class Arrangement:
             (panel for column in self.columns[1:] for panel in column), self.panels[min(1, len(self.panels) - 1)]
         )
 
+    def with_beside(self, panel: str) -> Arrangement:
+        """The same with `panel` as the one beside the first: it moves, or comes, to the head of the second column."""
+        if panel in (self.first, self.beside):
+            return self
+        rest = [tuple(each for each in column if each != panel) for column in self.columns]
+        second = (panel, *(rest[1] if len(rest) > 1 else ()))
+        return Arrangement(self.name, tuple(column for column in (rest[0], second, *rest[2:]) if column))
+
 
 DEFAULT = Arrangement(
     "default",

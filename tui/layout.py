@@ -61,7 +61,9 @@ PANELS: tuple[Panel, ...] = (
         "toxicity",
         "Toxicity",
         "VPIN at the preset speeds: the value, where it stands in its own history, what pure chance would give, how "
-        "far the open bucket is filled, and how old the value is.",
+        "far the open bucket is filled, and how old the value is. Andersen & Bondarenko (2014) found that it peaked "
+        "after the crash of 2010, is tied to trading intensity by construction, and foretells nothing that volume and "
+        "volatility do not: read it as a gauge of the present state.",
         13,
         0,
     ),

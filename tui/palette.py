@@ -1,19 +1,25 @@
-"""The command palette: every action of the registry that can be done now, and every theme."""
+"""The command palette: every action of the registry that can be done now, every layout and every theme."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
 from tui.actions import ACTIONS, MAIN, key_text, keys_of
 from tui.themes import ThemeSet
+from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from tui.screens.main import MainScreen
 
 
 class ActionCommands(Provider):
-    """Finds actions and themes by a part of their title."""
+    """Finds actions, layouts and themes by a part of their title."""
 
     def _commands(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
         """(title, help, what to run)."""
@@ -28,6 +34,11 @@ class ActionCommands(Provider):
                 continue
             keys = " ".join(key_text(key) for key in keys_of(action, keymap))
             yield f"{action.title}  ({keys})", action.tooltip, partial(app.run_action, action.action, node)
+        main: MainScreen | None = getattr(app, "main", None)
+        if main is not None:
+            for name, layout in main.layouts.items():
+                panels = ", ".join(layout.panels)
+                yield f"Layout: {escape_text(name, 64)}", f"Show {panels}", partial(main.use_layout, layout)
         themes: ThemeSet | None = getattr(app, "themes", None)
         for name in themes.themes if themes is not None else ():
             yield f"Theme: {name}", "Use this colour theme", partial(setattr, app, "theme", name)
@@ -35,7 +46,8 @@ class ActionCommands(Provider):
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
         for title, about, run in self._commands():
-            yield DiscoveryHit(title, run, help=about)
+            # As content: a string would be read as markup, and names are the user's.
+            yield DiscoveryHit(Content(title), run, text=title, help=about)
 
     async def search(self, query: str) -> Hits:
         """What matches the typed text."""

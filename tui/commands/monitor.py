@@ -14,12 +14,14 @@ from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import Sources, add_source_arguments, check_venues, day_lots, open_sources, read_config
 from tui.config.loading import LoadedConfig
 from tui.config.paths import state_dir, themes_dir
+from tui.config.problems import ConfigError
 from tui.terminal import detect, tell_textual
 
 if TYPE_CHECKING:
     from engine.checkpoint import Store
     from engine.instrument import Instrument
     from engine.metrics.names import Metric
+    from tui.arrangement import Arrangement
     from tui.config.model import Config
     from tui.monitor import AlertFields, Playback
     from tui.session import Session
@@ -145,6 +147,7 @@ def _open(
                 holdings,
             ),
             save_alert=lambda fields: _save_alert(loaded.path, fields),
+            save_layout=lambda layout: _save_layout(loaded.path, layout),
             notices=(
                 *(("config", str(problem)) for problem in loaded.problems),
                 *([("position", holdings.problem)] if holdings.problem else []),
@@ -225,15 +228,25 @@ def later_metrics(config: Config) -> list[Metric]:
 def _save_alert(path: Path, fields: AlertFields) -> None:
     from tui.config.editing import add_alert
 
-    add_alert(
-        path,
-        {
-            "name": fields.name,
-            "when": fields.when,
-            "on": fields.on,
-            "for": fields.for_,
-            "rearm": fields.rearm,
-            "cooldown": fields.cooldown,
-            "severity": fields.severity,
-        },
-    )
+    table = {
+        "name": fields.name,
+        "when": fields.when,
+        "on": fields.on,
+        "for": fields.for_,
+        "rearm": fields.rearm,
+        "cooldown": fields.cooldown,
+        "severity": fields.severity,
+    }
+    try:
+        add_alert(path, table)
+    except ConfigError as error:  # for the dialog to show
+        raise ValueError(str(error)) from error
+
+
+def _save_layout(path: Path, layout: Arrangement) -> None:
+    from tui.config.editing import set_layout
+
+    try:
+        set_layout(path, layout.name, layout.columns)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Changes that the program makes to the user's file, on the user's word: alerts come, go, and are switched.
+"""Changes that the program makes to the user's file, on the user's word: alerts and layouts.
 
 The file is the user's: everything that is not concerned stays byte for byte, comments and blank lines included.
 Alerts written as `[[alerts]]` tables are edited as lines of text; an inline list is edited by tomlkit. In both
@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ import tomlkit
 import tomlkit.exceptions
 import tomlkit.items
 
+from tui.arrangement import PANEL_IDS, columns_problem
+from tui.config.model import Name
 from tui.config.positions import key_lines
 from tui.config.problems import ConfigError, unknown_name
-from tui.config.shape import alert_problems
+from tui.config.shape import alert_problems, convert
 
 _NEW_FILE = "# Configuration of flowtape. `flowtape config show` lists every key with its value.\n"
 _ENABLED = re.compile(r"^(\s*enabled\s*=\s*)(?:true|false)\b")
@@ -67,6 +69,33 @@ def set_alert_enabled(path: Path, name: str, enabled: bool) -> None:
         "alerts": [alert | {"enabled": enabled} if i == index else alert for i, alert in enumerate(file.alerts)]
     }
     file.write(expected, _switched(file, index, enabled))
+
+
+def set_layout(path: Path, name: str, columns: Sequence[Sequence[str]]) -> None:
+    """Put a layout in, or replace its columns, and make it the one that opens; makes the file when there is none.
+
+    Raises ConfigError when it is no layout or the file cannot be edited.
+    """
+    try:
+        convert(name, Name)
+    except ValueError as error:
+        raise ConfigError(f"not a name of a layout: {error}") from error
+    stranger = next((panel for column in columns for panel in column if panel not in PANEL_IDS), None)
+    wrong = unknown_name(stranger, PANEL_IDS, "panel") if stranger is not None else columns_problem(columns)
+    if wrong is not None:
+        raise ConfigError(f"not a layout: {wrong}")
+    file = _File.read(path)
+    layout, own = file.table("layout"), file.table("layouts")
+    before = own.get(name, {})
+    if not isinstance(before, dict):
+        raise ConfigError(f"{path}: not edited, for its `layouts.{name}` is not a table")
+    rows = [list(column) for column in columns]
+    text = _with_value(file.text, ("layouts", name), "columns", rows)
+    expected = file.data | {
+        "layouts": own | {name: before | {"columns": rows}},
+        "layout": layout | {"name": name},
+    }
+    file.write(expected, _with_value(text, ("layout",), "name", name))
 
 
 def write_atomically(path: Path, text: str, unless_changed_since: os.stat_result | None = None) -> None:
@@ -128,6 +157,13 @@ class _File:
             raise ConfigError(f"{path}: not edited, for its `alerts` is not a list of tables")
         return cls(path, text.replace("\r\n", "\n"), "\r\n" in text, content[:3] == b"\xef\xbb\xbf", data, stat)
 
+    def table(self, name: str) -> dict[str, Any]:
+        """A table of the top level, empty when there is none."""
+        table = self.data.get(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{self.path}: not edited, for its `{name}` is not a table")
+        return table
+
     @property
     def alerts(self) -> list[dict[str, Any]]:
         return list(self.data.get("alerts", []))
@@ -171,6 +207,37 @@ def _append(file: _File, alert: Mapping[str, object]) -> str:
         before += "\n"
     gap = "\n" if before.strip() and not before.endswith("\n\n") else ""
     return before + gap + block + ("\n" if after.strip() and not after.startswith("\n") else "") + after
+
+
+def _with_value(text: str, table: tuple[str, ...], key: str, value: object) -> str:
+    """The text with `key` of a table set; where it is new it stands right below the table's header."""
+    positions = key_lines(text)
+    lines = text.split("\n")
+    pair = f"{key} = {tomlkit.item(value).as_string()}"
+    header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(_key_pattern(part) for part in table) + r"\s*\]\s*(?:#.*)?")
+    at = positions.get(table)
+    if at is not None and (*table, key) not in positions and header.fullmatch(lines[at - 1]):
+        lines.insert(at, pair)
+        return "\n".join(lines)
+    outer = positions.get(table[:1])
+    if at is None and (outer is None or lines[outer - 1].lstrip().startswith("[")):
+        name = ".".join(tomlkit.key(part).as_string() for part in table)
+        end = "" if not text or text.endswith("\n") else "\n"
+        gap = "\n" if text.strip() and not text.endswith("\n\n") else ""
+        return f"{text}{end}{gap}[{name}]\n{pair}\n"
+
+    def put(document: Any) -> None:
+        for part in table[:-1]:
+            document = document[part]
+        if table[-1] not in document:
+            document[table[-1]] = tomlkit.inline_table()
+        document[table[-1]][key] = value
+
+    return _edit(text, put)
+
+
+def _key_pattern(part: str) -> str:
+    return rf"""(?:{re.escape(part)}|"{re.escape(part)}"|'{re.escape(part)}')"""
 
 
 def _switched(file: _File, index: int, enabled: bool) -> str:
@@ -224,9 +291,13 @@ def _inline_append(text: str, alert: Mapping[str, object]) -> str:
 
 
 def _inline_edit(text: str, edit: Callable[[Any], object]) -> str:
+    return _edit(text, lambda document: edit(document["alerts"]))
+
+
+def _edit(text: str, edit: Callable[[Any], object]) -> str:
     try:
         document = tomlkit.parse(text)
-        edit(document["alerts"])
+        edit(document)
         return tomlkit.dumps(document)
     except (tomlkit.exceptions.TOMLKitError, ValueError, TypeError, LookupError) as error:
         raise ConfigError(f"cannot be edited safely, please edit it by hand: {error}") from error

@@ -85,7 +85,7 @@ class MainScreen(Screen[None]):
         super().__init__()
         look = look or Look()
         self.monitor = monitor
-        self.layouts = look.layouts
+        self.layouts = dict(look.layouts)
         self._fps = fps
         self.holdings = look.holdings
         self.chosen = Display()
@@ -304,6 +304,18 @@ class MainScreen(Screen[None]):
         """Show the panels of a layout."""
         self.desk.arrangement, self.desk.beside, self.desk.zoomed = layout, layout.beside, None
         self._rearrange(layout.first)
+
+    def present_layout(self) -> Arrangement:
+        """The layout as it is on the screen now: a zoomed panel alone, on a small screen the panel chosen beside."""
+        now = self.desk.arrangement
+        if self.desk.zoomed is not None:
+            return Arrangement(now.name, ((self.desk.zoomed,),))
+        return now.with_beside(self.desk.beside) if self._narrow() else now
+
+    def add_layout(self, layout: Arrangement) -> None:
+        """Make a layout one of those that can be chosen (in place of that of the same name), and show it."""
+        self.layouts[layout.name] = layout
+        self.use_layout(layout)
 
     def _rearrange(self, focus: str) -> None:
         self.desk.rearrange()

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.config import editing
-from tui.config.editing import add_alert, remove_alert, set_alert_enabled, write_atomically
+from tui.config.editing import add_alert, remove_alert, set_alert_enabled, set_layout, write_atomically
 from tui.config.loading import load
 from tui.config.problems import ConfigError
+from tui.config.template import TEMPLATE
 
 ALERT = {"name": "new", "when": "cvd > 5", "for": "3s", "severity": "high"}
 FILE = """\
@@ -186,6 +187,85 @@ def test_a_change_by_someone_else_in_between_is_not_lost(file: Path) -> None:
     assert file.read_text().endswith("# theirs\n")
 
 
+COLUMNS = (("ladder",), ("cost", "risk"))
+ROWS = '[["ladder"], ["cost", "risk"]]'
+
+
+def test_a_layout_is_added_at_the_end_and_opens_next_time(file: Path) -> None:
+    set_layout(file, "mine", COLUMNS)
+    assert file.read_text() == FILE + f'\n[layouts.mine]\ncolumns = {ROWS}\n\n[layout]\nname = "mine"\n'
+    loaded = load(file, environ={})
+    assert loaded.problems == ()
+    assert loaded.config.layout.name == "mine"
+    assert loaded.config.layouts["mine"].columns == COLUMNS
+
+
+def test_a_layout_comes_into_the_template_with_every_comment_kept(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(TEMPLATE)
+    set_layout(file, "my desk", COLUMNS)
+    changed = TEMPLATE.replace("[layout]\n", '[layout]\nname = "my desk"\n', 1)
+    assert file.read_text() == changed + f'\n[layouts."my desk"]\ncolumns = {ROWS}\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            '[layouts.mine] # m\ncolumns = [["tape"]]  # c\n\n# l\n[layout]\nname = "risk" # n\nbeside = "cvd"\n',
+            f'[layouts.mine] # m\ncolumns = {ROWS}  # c\n\n# l\n[layout]\nname = "mine" # n\nbeside = "cvd"\n',
+        ),
+        (
+            'layouts = {old = {columns = [["tape"]]}} # m\nlayout = {beside = "cvd"} # l\n',
+            f'layouts = {{old = {{columns = [["tape"]]}}, mine = {{columns = {ROWS}}}}} # m\n'
+            'layout = {beside = "cvd", name = "mine"} # l\n',
+        ),
+        (
+            'layouts.mine.columns = [["tape"]]\nlayout.name = "cost"\n',
+            f'layouts.mine.columns = {ROWS}\nlayout.name = "mine"\n',
+        ),
+        ("[ layout ]", f'[ layout ]\nname = "mine"\n\n[layouts.mine]\ncolumns = {ROWS}\n'),
+    ],
+)
+def test_a_layout_goes_in_however_the_file_is_written(file: Path, before: str, after: str) -> None:
+    file.write_text(before)
+    set_layout(file, "mine", COLUMNS)
+    assert tomllib.loads(file.read_text()) == tomllib.loads(after)
+    assert [line.partition("#")[2] for line in file.read_text().split("\n") if "#" in line] == [
+        line.partition("#")[2] for line in before.split("\n") if "#" in line
+    ]
+    loaded = load(file, environ={})
+    assert loaded.problems == ()
+    assert loaded.config.layout.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "message"),
+    [
+        ("", COLUMNS, "not a name of a layout"),
+        (" x", COLUMNS, "not a name of a layout"),
+        ("x", [["lader"]], 'unknown panel "lader", did you mean "ladder"?'),
+        ("x", [["ladder"], ["ladder"]], "stands in it twice"),
+        ("x", [], "1 to 4 columns"),
+    ],
+)
+def test_what_is_no_layout_is_refused(file: Path, name: str, columns: list[list[str]], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        set_layout(file, name, columns)
+    assert message in str(caught.value)
+    assert file.read_text() == FILE
+
+
+@pytest.mark.parametrize(
+    "text", ["layouts = 3\n", "layout = 'x'\n", "[layouts]\nmine = 3\n", "fps = = 3\n", "[[layouts]]\n"]
+)
+def test_a_file_whose_layouts_are_none_is_not_touched(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="not edited"):
+        set_layout(file, "mine", COLUMNS)
+    assert file.read_text() == text
+
+
 _NAMES = st.text(alphabet="ab.# \"'[]=é", min_size=1, max_size=6).filter(lambda name: not name[0].isspace())
 _REMARKS = st.sampled_from(["", "\n", "# note\n", "\n# a\n\n# b = [\n\n"])
 
@@ -214,3 +294,19 @@ def test_any_sequence_of_edits_means_what_it_says(
     assert parsed.pop("alerts", []) == expected
     assert parsed == {"fps": 5, "keys": {"pause": "p"}}
     assert sum(line.startswith("#") for line in file.read_text().split("\n")) == remarks
+
+
+@given(st.lists(_NAMES, min_size=1, max_size=4))
+def test_layouts_of_any_names_are_read_back(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    file = tmp_path_factory.getbasetemp() / "layouts.toml"
+    file.write_text(FILE)
+    for i, name in enumerate(names):
+        set_layout(file, name, [["ladder"], ["tape", "cvd"][: 1 + i % 2]])
+    data = tomllib.loads(file.read_text())
+    last = {name: i for i, name in enumerate(names)}
+    assert data.pop("layouts") == {
+        name: {"columns": [["ladder"], ["tape", "cvd"][: 1 + i % 2]]} for name, i in last.items()
+    }
+    assert data.pop("layout") == {"name": names[-1]}
+    assert data == tomllib.loads(FILE)
+    assert file.read_text().startswith(FILE)
