@@ -41,6 +41,7 @@ def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...
         events=market.messages,
         holes=market.missing,
         skipped=market.refused,
+        began=market.began,
         warmed=_warmed(market, request.metrics),
         warmup={key: parse_metric(key).spec.warmup for key, value in read.items() if value is None},
         since=_since(market, request.metrics),

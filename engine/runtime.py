@@ -311,7 +311,8 @@ class Runtime:
             return None
         found.flush()
         watch = self._watches.get(market)
-        return market_view(found, request, watch.views() if watch else ())
+        others = self.markets.values() if request.notionals else ()
+        return market_view(found, request, watch.views() if watch else (), others)
 
     def overview(self) -> EngineView:
         """What is common to all markets."""

@@ -219,6 +219,7 @@ class MarketView:
     events: int  # rows so far
     holes: int  # trades known to be missing (a hole of unknown size counts 1)
     skipped: int  # rows refused as unreadable or off the grid
+    began: int | None = None  # ns: clock of the first row that the numbers stand on
     #: What of a value comes from bars instead of the tape, in words, by the keys of the request.
     warmed: Mapping[str, str] = field(default_factory=dict)
     warmup: Mapping[str, str] = field(default_factory=dict)  # of metrics that are unknown now: from when on they are

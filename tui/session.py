@@ -87,6 +87,7 @@ class Session:
                     warmup=held.warmup,
                     since=held.since,
                     costs=held.costs,
+                    fees=held.fees,
                     histogram=held.histogram,
                     position=held.position,
                 )

@@ -19,13 +19,15 @@ _SIDES: tuple[tuple[Literal["buy", "sell"], int], ...] = (("buy", -1), ("sell", 
 @dataclass(frozen=True, slots=True)
 class MarketBook:
     """One market to take from or rest on. `adverse_bps`: what the mid moves in the takers' direction after they
-    trade (a markout); `drift_bps`: how far it runs away while a resting order waits. None: unknown."""
+    trade (a markout); `drift_bps`: how far it runs away while a resting order waits. None: unknown. `worth`: units of
+    this market's quote that one unit of the table's sizes is worth."""
 
     instrument: Instrument
     book: BookReader
     fees: FeeSchedule | None = None
     adverse_bps: float | None = None
     drift_bps: float | None = None
+    worth: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class CostRow:
 
     market: str
     side: Literal["buy", "sell"]
-    notional: float  # quote units
+    notional: float  # quote units of the table, the same for all its markets
     slip_bps: float | None  # of the part that fills
     fill_ratio: float  # of the known book; below 1 the all-in cost is unknown
     worst_px: int | None  # ticks
     levels: int
     taker_bps: float | None
     all_in_bps: float | None
-    all_in: float | None  # quote units
+    all_in: float | None  # quote units of the table
     filled_maker_bps: float | None  # resting at the touch, if it fills
     break_even_fill: float | None  # fill probability from which on resting is no dearer; None also: never
     rank: int | None  # 1: the cheapest market all-in for this side and size; equal costs share
@@ -63,7 +65,7 @@ def walk_table(markets: Sequence[MarketBook], notionals: Sequence[float]) -> lis
 
 def _rows(market: MarketBook, side: Literal["buy", "sell"], of_book: int, notionals: Sequence[float]) -> list[CostRow]:
     instrument, book = market.instrument, market.book
-    walk = walk_book(book, instrument, of_book, notionals)
+    walk = walk_book(book, instrument, of_book, [size * market.worth for size in notionals])
     if walk is None:
         return []
     maker_bps, taker_bps = rates(market.fees, instrument)

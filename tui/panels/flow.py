@@ -16,6 +16,8 @@ DEFAULT = WINDOWS[1]
 Shape = Literal["price", "amount", "signed", "ratio", "z", "rate", "count"]
 CELL = 25  # cells of one number with label and unit
 LABEL, VALUE, UNIT = 10, 10, 5
+COLUMN = 11  # cells of one look-back of the table
+TABLE_WIDTH = 60  # from so many cells on there is a table of look-backs
 
 
 class Number(NamedTuple):
@@ -47,6 +49,58 @@ def numbers(window: str) -> tuple[Number, ...]:
         Number("VA low", "val", "price"),
         Number("volume", f"volume({window})", "amount"),
     )
+
+
+def table_numbers(window: str) -> tuple[Number, ...]:
+    """What the table shows of a look-back, top first."""
+    return (
+        Number("delta", f"delta({window})", "signed"),
+        Number("buys", f"buy({window})", "amount"),
+        Number("sells", f"sell({window})", "amount"),
+        Number("imbalance", f"ti({window})", "ratio"),
+        Number("trades/s", f"speed({window})", "rate"),
+    )
+
+
+def beside_table(window: str) -> tuple[Number, ...]:
+    """The numbers that the table does not have."""
+    shown = {number.metric for number in table_numbers(window)}
+    return tuple(number for number in numbers(window) if number.metric not in shown)
+
+
+def has_table(width: int, height: int) -> bool:
+    """Whether a table of look-backs fits below the other numbers."""
+    rows = -(-len(beside_table(DEFAULT)) // max(1, width // CELL))
+    return width >= TABLE_WIDTH and height >= rows + 1 + len(table_numbers(DEFAULT))
+
+
+def coverage(view: MarketView, window: str) -> str:
+    """A look-back's name, with how much of it the tape holds where that is less: `5m (2:10)`."""
+    begun = [view.since[n.metric] for n in table_numbers(window) if n.metric in view.since]
+    begun += [] if view.began is None else [view.began]
+    held = max(0, view.t - max(begun)) if begun else 0
+    if held >= parse_duration(window):
+        return window
+    seconds = held // fmt.NS
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{window} ({hour}:{minute:02d}:{second:02d})" if hour else f"{window} ({minute}:{second:02d})"
+
+
+def table_rows(view: MarketView) -> list[Runs]:
+    """Several look-backs side by side: a row of their names and one of each number."""
+    head = "".join(fmt.right(coverage(view, window), COLUMN) for window in WINDOWS)
+    rows: list[Runs] = [(("dim", fmt.left(" look-back", LABEL) + head),)]
+    columns = [table_numbers(window) for window in WINDOWS]
+    for across in zip(*columns, strict=True):
+        runs: list[tuple[Role, str]] = [("text", fmt.left(" " + across[0].label, LABEL))]
+        for number in across:
+            value = view.metrics.get(number.metric)
+            runs.append((role_of(number, value), fmt.right(value_text(number, value, view.instrument), COLUMN)))
+        if across[0].shape in ("amount", "signed"):
+            runs.append(("text", " " + fmt.foreign(view.instrument.unit, UNIT - 1)))
+        rows.append(tuple(runs))
+    return rows
 
 
 def windows(own: str) -> tuple[str, ...]:
@@ -84,10 +138,11 @@ def role_of(number: Number, value: float | None) -> Role:
 
 
 def flow_rows(view: MarketView, window: str, width: int, height: int) -> list[Runs]:
-    """The numbers in as many columns of CELL cells as fit, filled row by row."""
+    """The numbers in as many columns of CELL cells as fit, filled row by row; below them, where it fits, the table."""
     instrument = view.instrument
     across = max(1, width // CELL)
-    shown = numbers(window)[: across * max(0, height)]
+    table = table_rows(view) if has_table(width, height) else []
+    shown = beside_table(window) if table else numbers(window)[: across * max(0, height)]
     unit_of_amounts = fmt.foreign(instrument.unit, UNIT - 1)
     rows: list[Runs] = []
     for start in range(0, len(shown), across):
@@ -99,12 +154,15 @@ def flow_rows(view: MarketView, window: str, width: int, height: int) -> list[Ru
             role = role_of(number, value)
             cell = fmt.left(" " + number.label, LABEL)
             tail = fmt.left(" " + unit, UNIT)
+            if number.metric in view.warmed and fmt.known(value):
+                cell, text = fmt.from_bars(cell, text)
+                role = "dim"
             if role == "text":
                 runs.append(("text", cell + text + tail))
             else:
                 runs += [("text", cell), (role, text), ("text", tail)]
         rows.append(tuple(runs))
-    return rows
+    return [*rows, *table]
 
 
 class Flow(RowPanel):
@@ -121,8 +179,11 @@ class Flow(RowPanel):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Keys for the window in use."""
-        return tuple(number.metric for number in numbers(self.window))
+        """Keys for the window in use, and of the look-backs of the table when there is room for it."""
+        asked = numbers(self.window)
+        if has_table(self.size.width, self.size.height - 1):
+            asked += tuple(number for window in WINDOWS for number in table_numbers(window))
+        return tuple(dict.fromkeys(number.metric for number in asked))
 
     def shift_window(self, by: int) -> None:
         """A shorter (negative) or longer window, out of WINDOWS and the user's own."""

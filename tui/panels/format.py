@@ -89,6 +89,15 @@ def _digits(value: float, width: int) -> str:
     return text if len(text) <= width else ("9" * (width - 1) + "+" if width > 1 else "+")
 
 
+def from_bars(label: str, text: str) -> tuple[str, str]:
+    """A label's cell and a number's, with a ~ in the free cell before a number that stands on bars, not on the tape."""
+    cells = label + text
+    at = len(cells) - len(text.lstrip()) - 1
+    if at >= 0 and cells[at] == " ":
+        cells = cells[:at] + "~" + cells[at + 1 :]
+    return cells[: len(label)], cells[len(label) :]
+
+
 def ratio(value: float | None, width: int = 6, digits: int = 2) -> str:
     """A number in [-1, 1] with its sign: +0.25."""
     if value is None or not math.isfinite(value):

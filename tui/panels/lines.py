@@ -97,6 +97,9 @@ def line_runs(view: MarketView, line: Line, glyphs: Glyphs) -> Runs:
     tail = f" {unit_of(line, view.instrument)}"
     rest = "  ".join(part for part in (line.note, since_text(view, line.metrics)) if part)
     role = role_of(line, values)
+    if any(key in view.warmed for key in line.metrics):
+        label, texts = fmt.from_bars(label, texts)
+        role = "dim"
     runs: list[tuple[Role, str]] = [("text", label), (role, texts), ("text", tail)]
     if role == "text":
         runs = [("text", label + texts + tail)]

@@ -10,7 +10,17 @@ from tui.panels.base import Role, RowPanel, Runs
 from tui.panels.glyphs import Glyphs
 from tui.panels.lines import Line, block, keys_of, no_data
 
-LINES: tuple[Line, ...] = ()
+#: The present 5 minutes against the same time of other days, then the nodes nearest to the price.
+LINES: tuple[Line, ...] = (
+    Line("rel. volume", ("rvol",), "number", "x usual", "5 minutes so far, this time of day"),
+    Line("volume", ("volume_z",), "number", "z", "against this time of day"),
+    Line("trades", ("trades_z",), "number", "z", "against this time of day"),
+    Line("spread", ("spread_z",), "number", "z", "against this time of day"),
+    Line("depth b, a", ("depth_z(bid)", "depth_z(ask)"), "number", "z", "10 bps, this time of day"),
+    Line("busy day", ("busy_day",), "number", "x usual", "median of today's 5 minutes"),
+    Line("HVN near", ("hvn",), "price", "", "of rows of 10 ticks"),
+    Line("LVN near", ("lvn",), "price", "", "of rows of 10 ticks"),
+)
 METRICS = keys_of(LINES)
 _NODES = {1: "H", -1: "L", 0: " "}
 SIZE = 7
@@ -44,6 +54,11 @@ def legend(view: MarketView, shown: HistogramView, glyphs: Glyphs) -> Runs:
     return (("dim", f" {glyphs.poc} POC {poc}  VA {low} to {high}"),)
 
 
+def lines_in(height: int) -> tuple[Line, ...]:
+    """The lines below a histogram when there are so many rows for both: at most a half of them are lines."""
+    return LINES[: max(0, (height - 1) // 2)]
+
+
 class Profile(RowPanel):
     """Session profile around the price."""
 
@@ -54,7 +69,8 @@ class Profile(RowPanel):
 
     def request_fields(self) -> Mapping[str, int]:
         """As many prices as there are rows between the header and the legend."""
-        return {"histogram_rows": max(1, self.size.height - 2 - len(LINES))}
+        room = self.size.height - 1
+        return {"histogram_rows": max(1, room - 1 - len(lines_in(room)))}
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """What a row holds."""
@@ -74,5 +90,5 @@ class Profile(RowPanel):
         if view.histogram is None:
             return []
         rows = histogram_rows(view, view.histogram, width, self._glyphs)
-        tail = [legend(view, view.histogram, self._glyphs), *block(view, LINES, self._glyphs)]
+        tail = [legend(view, view.histogram, self._glyphs), *block(view, lines_in(height), self._glyphs)]
         return [*rows[: max(0, height - len(tail))], *tail][:height]

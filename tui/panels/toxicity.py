@@ -66,6 +66,7 @@ class Reading(NamedTuple):
     """The numbers of one preset; None: unknown."""
 
     preset: Preset
+    warmed: bool  # the value stands on bars as well, not on the tape alone
     vpin: float | None
     percentile: float | None
     null: float | None
@@ -95,7 +96,8 @@ class Reading(NamedTuple):
 def reading(view: MarketView, preset: Preset) -> Reading:
     """What the view knows of a preset."""
     values = [view.metrics.get(key) for key in preset.keys]
-    return Reading(preset, *(value if fmt.known(value) else None for value in values))
+    known = (value if fmt.known(value) else None for value in values)
+    return Reading(preset, preset.vpin in view.warmed, *known)
 
 
 def gauge(value: float, null: float | None, width: int, glyphs: Glyphs) -> str:
@@ -114,8 +116,10 @@ def preset_rows(now: Reading, width: int, lines: int, glyphs: Glyphs) -> list[Ru
         rows: list[Runs] = [(("text", name), ("dim", now.waiting))]
         detail: Runs = (("dim", f"       {now.needs}" if width >= 45 else f" {now.needs}"),)
         return [*rows, detail, ()][:lines]
-    role: Role = "toxic" if now.toxic else "text"
+    role: Role = "toxic" if now.toxic else "dim" if now.warmed else "text"
     value = fmt.fixed(now.vpin, 6, 3)
+    if now.warmed:
+        name, value = fmt.from_bars(name, value)
     # Rounded down: the 100th percentile is above all that was seen.
     rank = f" p{glyphs.none if now.percentile is None else int(now.percentile * 100):<3}"
     rows = [((role, f"{name}{value} {gauge(now.vpin, now.null, max(0, width - 20), glyphs)}{rank} "),)]

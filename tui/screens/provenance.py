@@ -22,7 +22,7 @@ _NO_NUMBERS = "This panel shows the tape as it came; there is no number in it th
 def card(told: Explanation, now: int) -> Text:
     """The lines of one number. `now`: the market's clock, ns."""
     text = Text()
-    value = "unknown now" if told.value is None else size(told.value, 12).strip()
+    value = "unknown now" if told.value is None else ("~" if told.warmed else "") + size(told.value, 12).strip()
     text.append(escape_text(told.metric, 60), "bold")
     text.append(f"  {value} {escape_text(told.unit, 20)}\n")
     text.append(f"  {escape_text(told.meaning, 400)}\n")
@@ -42,7 +42,7 @@ def card(told: Explanation, now: int) -> Text:
         text.append(f"  {name} {channel.state}, {last}\n", "dim")
     text.append(f"  warm-up: {escape_text(told.warmup, 300)}\n", "dim")
     if told.warmed:
-        text.append(f"  {escape_text(told.warmed, 200)}\n", "dim")
+        text.append(f"  ~ partly from bars, not the tape: {escape_text(told.warmed, 200)}\n", "dim")
     return text
 
 
