@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from engine.explanation import counting_since
+from engine.fees import FeeSchedule
 from engine.histogram import histogram
 from engine.holding import holding
 from engine.market import Market
 from engine.metrics.cost_table import CostRow, MarketBook, walk_table
 from engine.metrics.names import parse_metric
 from engine.tape import NO_ASK, NO_BID, Channel, Ints
-from engine.view import LadderRow, LadderView, MarketSummary, MarketView, RuleView, SeriesView, TradeView, ViewRequest
+from engine.view import (
+    FeeView,
+    LadderRow,
+    LadderView,
+    MarketSummary,
+    MarketView,
+    RuleView,
+    SeriesView,
+    TradeView,
+    ViewRequest,
+)
 
 #: What a maker who was hit loses on average, for the table of costs.
 ADVERSE = "markout(5s,5m)"
+#: How far the mid runs away from one who rests, waits a minute in vain and then takes: it went with the takers.
+DRIFT = "markout(60s,5m)"
 #: What the strip shows of a market.
 STRIP_DELTA = "delta(60s)"
 STRIP_VPIN = ("vpin(adv/50,50)", "vpin(adv/500,50)", "vpin(adv/5000,50)")
 
 
-def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...]) -> MarketView:
-    """Everything the request names, as the market stands now (its news must have been folded)."""
+def market_view(
+    market: Market, request: ViewRequest, rules: tuple[RuleView, ...], others: Iterable[Market] = ()
+) -> MarketView:
+    """Everything the request names, as the market stands now (its news must have been folded).
+
+    Costs are compared with those of `others` that trade the same base currency."""
     read = values(market, request.metrics)
     return MarketView(
         instrument=market.instrument,
@@ -45,7 +62,8 @@ def market_view(market: Market, request: ViewRequest, rules: tuple[RuleView, ...
         warmed=_warmed(market, request.metrics),
         warmup={key: parse_metric(key).spec.warmup for key, value in read.items() if value is None},
         since=_since(market, request.metrics),
-        costs=tuple(_costs(market, request.notionals)) if request.notionals else (),
+        costs=tuple(_costs(market, others, request.notionals)) if request.notionals else (),
+        fees=fee_view(market.context.fees) if request.notionals else None,
         histogram=histogram(market, request.histogram_rows) if request.histogram_rows else None,
         position=None if request.position is None else holding(market, request.position),
     )
@@ -82,11 +100,52 @@ def _since(market: Market, keys: tuple[str, ...]) -> Mapping[str, int]:
     return {key: t for key, t in told if t is not None}
 
 
-def _costs(market: Market, notionals: tuple[float, ...]) -> list[CostRow]:
-    adverse = market.value(parse_metric(ADVERSE))
-    return walk_table(
-        [MarketBook(market.instrument, market.order_book, market.context.fees, adverse_bps=adverse)], notionals
+def fee_view(fees: FeeSchedule | None) -> FeeView | None:
+    """The user's tier and the next one; None where no fees are configured."""
+    if fees is None:
+        return None
+    made, taken = fees.next_tier(monthly_maker=fees.volume), fees.next_tier(monthly_taker=fees.volume)
+    return FeeView(
+        maker_bps=fees.tier.maker_bps,
+        taker_bps=fees.tier.taker_bps,
+        tier=fees.tiers.index(fees.tier) + 1,
+        tiers=len(fees.tiers),
+        volume=fees.volume,
+        source=fees.source,
+        as_of=fees.as_of.isoformat() if fees.as_of else "",
+        missing=made.missing if made else None,
+        saving_made=made.saving if made else None,
+        saving_taken=taken.saving if taken else None,
     )
+
+
+def _costs(market: Market, others: Iterable[Market], notionals: tuple[float, ...]) -> list[CostRow]:
+    own = MarketBook(
+        market.instrument,
+        market.order_book,
+        market.context.fees,
+        adverse_bps=market.value(parse_metric(ADVERSE)),
+        drift_bps=market.value(parse_metric(DRIFT)),
+    )
+    rivals = (_rival(market, other) for other in others)
+    return walk_table([own, *(rival for rival in rivals if rival is not None)], notionals)
+
+
+def _rival(market: Market, other: Market) -> MarketBook | None:
+    """The book of another market of the same base currency; None where there is nothing to compare.
+
+    Sizes in another quote currency (USD for USDT, say) are those of the same amount of the base at both mids: no rate
+    between the two is assumed."""
+    ours, theirs = market.instrument, other.instrument
+    if ours.market == theirs.market or not ours.base or (ours.base, ours.simulated) != (theirs.base, theirs.simulated):
+        return None
+    worth = 1.0
+    if ours.quote != theirs.quote:
+        mid, their_mid = market.value(parse_metric("mid")), other.value(parse_metric("mid"))
+        if mid is None or their_mid is None:
+            return None
+        worth = their_mid / mid
+    return MarketBook(theirs, other.order_book, other.context.fees, worth=worth)
 
 
 def _ladder(market: Market, request: ViewRequest) -> LadderView:

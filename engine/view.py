@@ -183,6 +183,22 @@ class PositionView:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeView:
+    """The user's fees on a market, and the way to the next tier. Volumes and savings in quote units."""
+
+    maker_bps: float
+    taker_bps: float
+    tier: int  # from 1 on
+    tiers: int
+    volume: float  # own, of the last 30 days, as the user told it
+    source: str
+    as_of: str  # ISO date; empty: unknown
+    missing: float | None  # volume up to the next tier; None: the present one is the highest
+    saving_made: float | None  # what the next tier saves a month on such a volume, if all of it is made
+    saving_taken: float | None  # and if all of it is taken; negative: it costs more
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The provenance of one number: what it means, over what, and how much of that is known."""
 
@@ -224,7 +240,8 @@ class MarketView:
     warmed: Mapping[str, str] = field(default_factory=dict)
     warmup: Mapping[str, str] = field(default_factory=dict)  # of metrics that are unknown now: from when on they are
     since: Mapping[str, int] = field(default_factory=dict)  # ns, of metrics that began under way: when
-    costs: tuple[CostRow, ...] = ()
+    costs: tuple[CostRow, ...] = ()  # of this market and the others of its base currency, ranked all-in
+    fees: FeeView | None = None  # with `costs`, where the user has configured them
     histogram: HistogramView | None = None
     position: PositionView | None = None
 

@@ -203,11 +203,16 @@ def _session(
     return Session(runtime, sources.markets, sources.playback)
 
 
-def later_metrics(config: Config) -> list[Metric]:
-    """Metrics of the panels that the default layout does not show: those that cost little, from the first row on.
+#: Panels all of whose metrics wait until one looks.
+_ON_DEMAND = ("cost", "risk", "signal")
 
-    What needs more of every book message than the touch begins when its panel is first looked at (and says so),
-    unless the configured layout shows that panel.
+
+def later_metrics(config: Config) -> list[Metric]:
+    """Metrics of the panels that the default layout does not show, for those the configured layout does show.
+
+    Impact, volatility and signal begin when their panel is first looked at (and say since when they count): they cost
+    every update. So does what needs more of every book message than the touch. The rest learns from bars or is
+    cheap, and is computed from the first row on.
     """
     from engine.metrics.names import parse_metrics
     from tui.arrangement import DEFAULT, all_layouts
@@ -220,7 +225,8 @@ def later_metrics(config: Config) -> list[Metric]:
     for name, module in modules.items():
         for metric in parse_metrics(",".join(module.METRICS)) if module.METRICS else []:
             bound = metric.spec.bind(*metric.args)
-            if name in shown or not (bound.ladders or bound.bands or bound.changes or bound.taps):
+            costly = name in _ON_DEMAND or bound.ladders or bound.bands or bound.changes or bound.taps
+            if name in shown or not costly:
                 wanted.append(metric)
     return wanted
 
