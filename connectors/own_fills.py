@@ -26,6 +26,7 @@ _NAMES = {
     "price": ("price",),
     "size": ("size", "qty", "quantity", "amount"),
     "fee": ("fee", "commission"),
+    "currency": ("feecurrency", "feecoin", "feeasset", "commissionasset"),
     "maker": ("maker", "ismaker", "role", "liquidity", "takerormaker"),
 }
 _SIDES = {"buy": 1, "b": 1, "bid": 1, "sell": -1, "s": -1, "ask": -1}
@@ -47,13 +48,17 @@ def read_fills(paths: Sequence[Path], market: str | None, notice: Notify) -> lis
     """All usable fills; `market` is meant where a file has no such column. Raises SourceError when there is none."""
     found = []
     for path in paths:
-        faults = Faults(path, notice)
+        faults, without_fee = Faults(path, notice), 0
         for line, row in _rows(path, ("time", "side", "price", "size"), market, faults):
             try:
                 fee = _number(row["fee"], "fee") if row.get("fee") else Decimal(0)
+                quote = _market(row, market).split("/")[1].partition(":")[0]
+                if fee and row.get("currency", quote).upper() not in ("", quote.upper()):
+                    raise ValueError(f"its fee is in {row['currency'][:20]!r}; give it in {quote}")
                 role = row.get("maker", "").lower()
                 if role and role not in _ROLES:
                     raise ValueError(f"maker {role[:30]!r} is neither true, false, maker nor taker")
+                without_fee += not row.get("fee")
                 found.append(
                     OwnTrade(
                         _market(row, market), _time(row["time"]), _side(row), _positive(row, "price"),
@@ -63,6 +68,8 @@ def read_fills(paths: Sequence[Path], market: str | None, notice: Notify) -> lis
             except ValueError as error:
                 faults.add(line, str(error))
         faults.close()
+        if without_fee:
+            notice(path.name, f"{path}: {without_fee:,} fills say no fee: results are before what they paid")
     if not found:
         raise SourceError(f"{', '.join(map(str, paths))}: no usable fill; expected columns time, side, price, size")
     return found

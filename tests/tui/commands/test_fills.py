@@ -101,6 +101,15 @@ def test_bad_lines_are_named_and_the_rest_is_used(run: Run, tmp_path: Path) -> N
     assert "f.csv:5: skipped" in err
 
 
+def test_fees_in_other_money_or_none_are_told(run: Run, tmp_path: Path) -> None:
+    head = "time,market,side,price,size,fee,feeCurrency\n"
+    rows = "1736467220,binance:ETH/USDT,buy,1,1,0.1,BNB\n1736467220,binance:ETH/USDT,buy,1,1,,\n"
+    code, _, err = run(write(tmp_path / "f.csv", head + rows))
+    assert code == 0
+    assert "f.csv:2: skipped: its fee is in 'BNB'; give it in USDT" in err
+    assert "1 fills say no fee" in err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
