@@ -196,12 +196,16 @@ def test_the_profile_holds_bars_and_trades() -> None:
     for i in range(50):
         live(market, START + i * SECOND, "2680.00", "9")
     market.flush()
-    assert isinstance(market.profile, Profile)
-    prices, volumes = market.profile.levels()
+    learned = market.calculator(parse_metrics("poc")[0])
+    assert isinstance(learned, Profile)
+    prices, volumes = learned.levels()
     assert int(volumes.sum()) == sum(x.qty for x in trades) + 50 * 9000
-    sold, _ = market.profile.at(prices)
+    sold, _ = learned.at(prices)
     assert sum(sold) == sum(x.qty for x in trades if x.side < 0)
     assert value(market, "poc") == 2680.0
+    # What the ladder shows was seen to trade at its price.
+    assert market.profile is not None
+    assert int(market.profile.levels()[1].sum()) == 50 * 9000
 
 
 def test_what_comes_late_gives_the_same_as_what_came_first() -> None:
