@@ -60,8 +60,7 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"{path}: is no regular file, and an archive is read more than once; save it to a file first")
     if info.st_size == 0:
         raise SourceError(f"{path}: is empty; expected {EXPECTED}")
-    with _open(path):
-        pass
+    _open(path).close()
 
 
 def pieces(path: Path, notice: Notify) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ strictly earlier ones: a value never enters its own baseline. Unknown values are
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ _SHORTEST_BASELINE: Final = 300 * EVERY
 _FAR, _FAR_PART = 256, 64
 
 
-class Derived:
+class Derived(ABC):
     """A calculator that learns the values of another metric, every second of the clock, as a `Sampler`.
 
     What the market asks at an instant it asks through `beside`, which also gets the metric's value there.
@@ -43,14 +44,14 @@ class Derived:
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 
+    @abstractmethod
     def learn(self, times: Ints, values: Floats) -> None:
         """Values of the metric at later instants than all before; NaN = unknown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def beside(self, field: str, times: Ints, now: Floats) -> Floats:
         """As `Calculator.sample`, where the metric's own values are `now`; learned are all instants up to each
         time but perhaps the last one's."""
-        raise NotImplementedError
 
     @property
     def every(self) -> int:
@@ -69,22 +70,23 @@ class Derived:
 
     def update(self, batch: Batch) -> None:
         """Nothing: what it learns comes by `take`."""
+        del batch
 
     def sample(self, field: str, times: Ints) -> Floats:
         """As `beside` where the metric itself is unknown."""
         return self.beside(field, times, np.full(len(times), np.nan))
 
+    @abstractmethod
     def advance(self, t: int) -> None:
         """See Calculator."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self) -> State:
         """See Calculator."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: State) -> None:
         """See Calculator."""
-        raise NotImplementedError
 
 
 class History(Derived):

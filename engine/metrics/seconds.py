@@ -6,6 +6,7 @@ that book has no valid mid, and after `STALE` without a book message. Seconds ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import log1p
 from typing import Any
 
@@ -87,7 +88,7 @@ class SecondMids:
         self.next = state["next"]
 
 
-class OnSeconds:
+class OnSeconds(ABC):
     """A calculator of the mids of whole seconds.
 
     A second is closed when the clock has passed it. A sample at or after the clock closes what lies before
@@ -97,21 +98,21 @@ class OnSeconds:
     def __init__(self) -> None:
         self._mids = SecondMids()
 
+    @abstractmethod
     def close(self, seconds: Ints, mids: Ints) -> None:
         """Known seconds (ns, ascending) and bid + ask in ticks, of shape (n,), n >= 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, field: str, times: Ints) -> Floats:
         """As `Calculator.sample`, from the closed seconds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mark(self) -> Any:
         """What `rewind` needs to undo every `close` from now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rewind(self, mark: Any) -> None:
         """Undo what was closed since the mark."""
-        raise NotImplementedError
 
     def update(self, batch: Batch) -> None:
         seconds, mids = self._mids.take(batch.quotes, batch.end)
