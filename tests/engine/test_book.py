@@ -8,7 +8,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from engine.book import WINDOW, TickBook
+from engine.book import TickBook
+from engine.book_side import WINDOW
 from engine.instrument import Instrument, OffGridError
 from engine.sparse_book import SparseBook
 from engine.tape import NO_ASK, NO_BID
