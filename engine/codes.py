@@ -74,6 +74,7 @@ class Reason(IntEnum):
     SNAPSHOT_FAILED = 12
     INSTRUMENT_CHANGED = 13
     NO_MESSAGES = 14
+    BAD_CHECKSUM = 15
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -92,4 +93,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.SNAPSHOT_FAILED: "the snapshot request failed",
     Reason.INSTRUMENT_CHANGED: "tick or lot size changed",
     Reason.NO_MESSAGES: "no message for too long",
+    Reason.BAD_CHECKSUM: "the book is not what its checksum says",
 }
