@@ -65,9 +65,10 @@ def _open_binance(symbols: Sequence[str], settings: VenueSettings) -> Feed:
 
 
 async def _binance_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.binance import Endpoints, list_markets
+    from connectors.binance import Binance, Endpoints
+    from connectors.live.feed import list_markets
 
-    listed = await list_markets(Endpoints(settings.rest, settings.ws, settings.endpoints))
+    listed = await list_markets(Binance(Endpoints(settings.rest, settings.ws, settings.endpoints)))
     return [x.instrument for x in listed if x.trading]
 
 

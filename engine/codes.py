@@ -75,6 +75,7 @@ class Reason(IntEnum):
     INSTRUMENT_CHANGED = 13
     NO_MESSAGES = 14
     BAD_CHECKSUM = 15
+    DELISTED = 16
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -94,4 +95,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.INSTRUMENT_CHANGED: "tick or lot size changed",
     Reason.NO_MESSAGES: "no message for too long",
     Reason.BAD_CHECKSUM: "the book is not what its checksum says",
+    Reason.DELISTED: "no longer traded, as the venue says",
 }

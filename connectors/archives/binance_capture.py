@@ -22,12 +22,12 @@ from connectors.binance.messages import (
     AggTrade,
     BookTicker,
     Depth,
-    FrameError,
     MarketType,
     Snapshot,
     Trade,
     decode,
 )
+from connectors.live.wire import FrameError
 from engine.instrument import Instrument
 from engine.tape import Rows
 

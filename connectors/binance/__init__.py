@@ -1,10 +1,10 @@
 """Binance: spot, USDⓈ-M and COIN-M futures, live.
 
-The exchange's rules stand beside their checks in `depth_sync` (order books), `trade_sequence` (trades),
-`endpoints` (addresses and limits) and `messages` (the wire format, also of captures).
+The exchange's rules stand beside their checks in `depth_sync` (order books), `rest` and `endpoints` (addresses and
+limits) and `messages` (the wire format, also of captures).
 """
 
 from connectors.binance.endpoints import Endpoints
-from connectors.binance.feed import BinanceFeed, list_markets
+from connectors.binance.feed import Binance, BinanceFeed
 
-__all__ = ["BinanceFeed", "Endpoints", "list_markets"]
+__all__ = ["Binance", "BinanceFeed", "Endpoints"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from connectors.binance.messages import MarketType
-from engine.feed import SourceError
+from connectors.live import venue as live
 
 
 @dataclass(frozen=True)
@@ -55,32 +55,21 @@ SERVICES: dict[MarketType, Service] = {
 }
 
 
-@dataclass(frozen=True)
-class Endpoints:
+class Endpoints(live.Endpoints):
     """Addresses in use: Binance's own, or others in their place (mirrors, proxies, a local server).
 
     `rest` and `ws` stand for all three exchanges; `named` for one of them (`spot_rest`, `usdm_ws`, …)
     and goes before them.
     """
 
-    rest: str | None = None
-    ws: str | None = None
-    named: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, rest: str | None = None, ws: str | None = None, named: Mapping[str, str] | None = None) -> None:
+        own = {f"{m.value}_{kind}": getattr(s, kind) for m, s in SERVICES.items() for kind in ("rest", "ws")}
+        super().__init__("binance", own, rest, ws, {} if named is None else named)
 
-    def __post_init__(self) -> None:
-        valid = [f"{m.value}_{kind}" for m in MarketType for kind in ("rest", "ws")]
-        for name in self.named:
-            if name not in valid:
-                raise SourceError(f"binance has no endpoint {name[:40]!r}; there are {', '.join(valid)}")
-
-    def rest_url(self, market: MarketType, path: str) -> str:
-        """The address of a REST path such as `/depth`."""
-        service = SERVICES[market]
-        root = self.named.get(f"{market.value}_rest") or self.rest or service.rest
-        return root.rstrip("/") + service.api + path
+    def rest_url(self, market: MarketType) -> str:
+        """The root of the REST paths, such as `/depth`."""
+        return self.rest(market.value) + SERVICES[market].api
 
     def stream_url(self, market: MarketType) -> str:
         """The address of the combined stream for depth and raw trades."""
-        service = SERVICES[market]
-        root = self.named.get(f"{market.value}_ws") or self.ws or service.ws
-        return root.rstrip("/") + service.stream
+        return self.ws(market.value) + SERVICES[market].stream

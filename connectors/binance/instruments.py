@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -11,20 +9,12 @@ import msgspec
 from msgspec import Struct, field
 
 from connectors.binance.messages import MarketType
-from connectors.nearest import did_you_mean
+from connectors.live.listing import Listed, Listing
 from engine.feed import SourceError
 from engine.instrument import ContractKind, Instrument
 
 VENUE = "binance"
 _NEVER_DELIVERED = 4_133_404_800_000  # 2100-12-25: the delivery date of a perpetual
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One market of a listing."""
-
-    instrument: Instrument
-    trading: bool
 
 
 class _Filter(Struct, gc=False):
@@ -54,34 +44,6 @@ _decode_info = msgspec.json.Decoder(_Info).decode
 _decode_symbol = msgspec.json.Decoder(_Symbol).decode
 
 
-class Listing:
-    """All markets of one of the exchanges, found by unified symbol."""
-
-    def __init__(self, market: MarketType, listed: list[Listed], skipped: int = 0) -> None:
-        self.market = market
-        self.skipped = skipped  # entries that could not be read
-        self._by_symbol = {x.instrument.symbol: x for x in listed}
-
-    def __iter__(self) -> Iterator[Listed]:
-        return iter(self._by_symbol.values())
-
-    def __len__(self) -> int:
-        return len(self._by_symbol)
-
-    def find(self, symbol: str) -> Listed:
-        """The market; raises SourceError with the nearest names."""
-        found = self._by_symbol.get(symbol)
-        if found is not None:
-            return found
-        names = {x.instrument.native: x.instrument.symbol for x in self}
-        if symbol.upper() in names:
-            hint = f"; did you mean {names[symbol.upper()]}?"
-        else:
-            trading = [x.instrument.symbol for x in self if x.trading]
-            hint = did_you_mean(symbol, trading)
-        raise SourceError(f"{VENUE} has no market {symbol[:60]!r}{hint} (`flowtape markets {VENUE}` lists them)")
-
-
 def market_type(symbol: str) -> MarketType:
     """Which exchange a unified symbol belongs to: `A/B` spot, `A/B:B` linear, `A/B:A` inverse."""
     pair, colon, rest = symbol.partition(":")
@@ -95,6 +57,11 @@ def market_type(symbol: str) -> MarketType:
         return MarketType.SPOT
     settle = rest.partition("-")[0]
     return MarketType.COINM if settle == base else MarketType.USDM
+
+
+def native_guess(symbol: str) -> str:
+    """The venue's own name of a spot market, nearly always."""
+    return symbol.replace("/", "")
 
 
 #: Spot books hold orders finer than today's LOT_SIZE (47.50196 ETH where the step is 0.0001): they were placed
@@ -116,7 +83,7 @@ def read_listing(market: MarketType, body: bytes) -> Listing:
             skipped += 1
     if raw and not listed:
         raise SourceError(f"{VENUE}'s list of {market.value} markets has no entry that can be read")
-    return Listing(market, listed, skipped)
+    return Listing(VENUE, listed, skipped)
 
 
 def _listed(market: MarketType, s: _Symbol) -> Listed:

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from engine.tape import Flag
+from connectors.live.wire import FrameError
+from engine.codes import Flag
 
 
 class MarketType(Enum):
@@ -42,10 +43,6 @@ FLOW_TYPES = frozenset({"MARKET", "RPI"})
 
 # Milliseconds reach this in the year 5138; microseconds passed it in 1973.
 _MICROSECONDS_FROM = 100_000_000_000_000
-
-
-class FrameError(ValueError):
-    """A frame that is not JSON, is cut off, or has a field of the wrong type or range."""
 
 
 def epoch_ns(value: int) -> int:

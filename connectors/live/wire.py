@@ -54,6 +54,20 @@ class Update(Struct, gc=False, frozen=True):
     snapshot: bool = False
 
 
+class Bar(Struct, gc=False, frozen=True):
+    """One bar of the past as the venue writes it: volumes in the unit sizes are quoted in."""
+
+    opened: int  # ns
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    bought: str | None = None  # by takers, where the venue tells it
+    quote: str = "0"  # volume in the other unit, 0 where it is not told
+    trades: int = 0
+
+
 class Step(Enum):
     """What a rule says to a book message that is not simply applied."""
 
@@ -63,9 +77,20 @@ class Step(Enum):
 
 
 class Broken(Struct, gc=False, frozen=True):
-    """The book is not to be relied on from this message on; nothing of the message may reach it."""
+    """The book is not to be relied on from this message on; nothing of the message may reach it. The rule has lost
+    it, too: it is not `synced` any more (and may have kept this message for the next snapshot)."""
 
     reason: Reason
+
+
+class TradePage(Struct, gc=False, frozen=True):
+    """Trades that REST gave, oldest first.
+
+    `flow_only`: it leaves out what was not order flow, so ids missing inside it are no hole.
+    """
+
+    fills: Sequence[Fill]
+    flow_only: bool = False
 
 
 #: What a rule says: updates to apply in this order, or why there are none.
@@ -87,6 +112,14 @@ class BookRule(Protocol):
 
     def reset(self) -> None:
         """Forget everything: a new connection or subscription begins, or the book was lost for another reason."""
+
+
+class SnapshotRule(BookRule, Protocol):
+    """A rule whose snapshot comes by REST, after the deltas have begun (`Traits.rest_snapshots`)."""
+
+    def join(self, snapshot: Update) -> Sequence[Update] | None:
+        """The kept deltas to apply on top of this snapshot, in order; None when it is of no use (older than the
+        first of them): another is fetched then."""
 
 
 # ---- what decoding a frame gives

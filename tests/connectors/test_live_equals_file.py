@@ -15,7 +15,7 @@ import pytest
 
 from connectors.archives import open_archive
 from connectors.binance import BinanceFeed, Endpoints
-from connectors.binance.timing import Timing
+from connectors.live.timing import Timing
 from connectors.replay import ReplayFeed
 from engine.feed import Engine, Feed
 from engine.metrics.names import parse_metrics

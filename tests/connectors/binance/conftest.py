@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from connectors.binance import BinanceFeed, Endpoints
-from connectors.binance.timing import Timing
+from connectors.live.timing import Timing
 from engine.feed import Engine
 from tests.emulator.binance import BinanceEmulator, eventually
 from tests.emulator.market import EmulatedMarket

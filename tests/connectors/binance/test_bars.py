@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,11 @@ from aiohttp import web
 
 from connectors.backoff import Backoff
 from connectors.binance import BinanceFeed, Endpoints
-from connectors.binance.bars import fetch_bars, read_bars
 from connectors.binance.messages import MarketType
-from connectors.binance.rest import BinanceRest, Kline, RateLimitedError
+from connectors.binance.rest import BinanceRest
+from connectors.live.bars import fetch_bars, read_bars
+from connectors.live.http import RateLimitedError
+from connectors.live.wire import Bar
 from engine.history import MINUTE, HistoryError
 from engine.instrument import Instrument
 from engine.metrics.names import parse_metrics
@@ -38,12 +41,12 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def fetched(emulator: BinanceEmulator, http: aiohttp.ClientSession, market: EmulatedMarket, count: int) -> Any:
-    rest = BinanceRest(http, Endpoints(emulator.url, emulator.ws_url), clock=lambda: market.now_ms * MS)
+    kind = MarketType(market.kind)
+    rest = BinanceRest(http, Endpoints(emulator.url, emulator.ws_url), kind, clock=lambda: market.now_ms * MS)
     instrument = Instrument(
         "binance", "ETH/USDT", INSTRUMENT.tick, INSTRUMENT.lot, native=market.native, base="ETH", quote="USDT"
     )
-    kind = MarketType(market.kind)
-    return await fetch_bars(rest, kind, instrument, MINUTE, count, market.now_ms * MS, Backoff(0.001, 0.01))
+    return await fetch_bars(rest, instrument, MINUTE, count, market.now_ms * MS, Backoff(0.001, 0.01))
 
 
 def whole(market: EmulatedMarket, bars: list[list[Any]]) -> list[list[Any]]:
@@ -107,28 +110,28 @@ async def test_a_young_market_gives_what_there_is(http: aiohttp.ClientSession) -
 
 async def test_history_leaves_half_of_the_budget_to_the_present(http: aiohttp.ClientSession) -> None:
     async with BinanceEmulator(spot()) as emulator:
-        rest = BinanceRest(http, Endpoints(emulator.url, emulator.ws_url), clock=lambda: 0)
-        for _ in range(1_200):
-            rest._reserve(MarketType.SPOT, 2, 0.4)
+        rest = BinanceRest(http, Endpoints(emulator.url, emulator.ws_url), MarketType.SPOT, clock=lambda: 0)
+        emulator.fail_next("/time", answer(200, {"serverTime": 5}, X_MBX_USED_WEIGHT_1M="2400"))
+        await rest.clock_ahead()
+        instrument = replace(INSTRUMENT, native="ETHUSDT")
         with pytest.raises(RateLimitedError):
-            await rest.klines(MarketType.SPOT, "ETHUSDT", "1m", 0, MINUTE)
-        await rest.depth(MarketType.SPOT, "ETHUSDT")
+            await rest.bars(instrument, MINUTE, 0, MINUTE)
+        await rest.snapshot(instrument)
 
 
-def kline(**more: Any) -> Kline:
+def bar(**more: Any) -> Bar:
     base: dict[str, Any] = {
-        "open_time": 60_000_000,
+        "opened": 60_000_000 * MS,
         "open": "10.00",
         "high": "10.10",
         "low": "9.90",
         "close": "10.05",
         "volume": "3.000",
-        "close_time": 60_059_999,
+        "bought": "1.000",
         "quote": "30.1",
         "trades": 7,
-        "bought": "1.000",
     }
-    return Kline(**base | more)
+    return Bar(**base | more)
 
 
 @pytest.mark.parametrize(
@@ -143,19 +146,19 @@ def kline(**more: Any) -> Kline:
         {"open": "1e300", "high": "1e300"},
         {"quote": "inf"},
         {"low": "0"},
-        {"open_time": 60_000_001},
-        {"open_time": 120_000_000},
+        {"opened": 60_000_001 * MS},
+        {"opened": 120_000_000 * MS},
     ],
 )
 def test_a_bar_that_makes_no_sense_is_left_out(wrong: dict[str, Any]) -> None:
-    good = kline(open_time=59_940_000)
-    bars = read_bars([good, kline(**wrong), good], INSTRUMENT, MINUTE, 60_060_000 * MS)
+    good = bar(opened=59_940_000 * MS)
+    bars = read_bars([good, bar(**wrong), good], INSTRUMENT, MINUTE, 60_060_000 * MS)
     assert bars.t.tolist() == [59_940_000 * MS]
-    assert len(read_bars([good, kline()], INSTRUMENT, MINUTE, 60_060_000 * MS)) == 2
+    assert len(read_bars([good, bar()], INSTRUMENT, MINUTE, 60_060_000 * MS)) == 2
 
 
 def test_prices_off_todays_grid_are_rounded() -> None:
-    bars = read_bars([kline(close="10.0512", bought="1.0004")], INSTRUMENT, MINUTE, 1 << 62)
+    bars = read_bars([bar(close="10.0512", bought="1.0004")], INSTRUMENT, MINUTE, 1 << 62)
     assert (bars.close[0], bars.bought[0]) == (1005, 1000)
 
 

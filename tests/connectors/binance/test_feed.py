@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from connectors.binance import BinanceFeed, Endpoints, list_markets
+from connectors.binance import Binance, BinanceFeed, Endpoints
+from connectors.live.feed import list_markets
 from engine.feed import SourceError
 from engine.tape import Channel, Flag, Reason, Trust
 from tests.connectors.binance.conftest import make_live, running, same_book
@@ -552,7 +553,7 @@ async def test_names_with_markup_controls_and_other_scripts_work(engine: Recordi
 async def test_markets_are_listed_even_when_a_mirror_lacks_one_exchange() -> None:
     async with BinanceEmulator(spot(), spot("OLDUSDT", "OLD", status="BREAK"), usdm()) as emulator:
         emulator.fail_next("/dapi/v1/exchangeInfo", answer(404))
-        listed = await list_markets(Endpoints(emulator.url))
+        listed = await list_markets(Binance(Endpoints(emulator.url)))
         assert [(x.instrument.market, x.trading) for x in listed] == [
             ("binance:ETH/USDT", True),
             ("binance:OLD/USDT", False),
@@ -560,7 +561,7 @@ async def test_markets_are_listed_even_when_a_mirror_lacks_one_exchange() -> Non
         ]
         emulator.fail_next("/fapi/v1/exchangeInfo", answer(503))
         with pytest.raises(SourceError, match="check the network"):
-            await list_markets(Endpoints(emulator.url))
+            await list_markets(Binance(Endpoints(emulator.url)))
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

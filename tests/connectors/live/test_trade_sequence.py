@@ -5,21 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.binance.messages import Trade
-from connectors.binance.trade_sequence import Hole, TradeSequence
+from connectors.live.trade_sequence import ConsecutiveIds, Hole, Item
+from connectors.live.wire import Fill
 
 
-def trade(number: int, time: int | None = None) -> Trade:
-    return Trade("X", number, "1", "1", False, number if time is None else time)
+def trade(number: int, time: int | None = None) -> Fill:
+    return Fill(number, number if time is None else time, "1", "1", 1)
 
 
-def shown(items: list[tuple[int, Trade] | Hole]) -> list[object]:
+def shown(items: list[Item]) -> list[object]:
     return [x if isinstance(x, Hole) else x[1].trade_id for x in items]
 
 
-def opened(limit: int = 100) -> TradeSequence:
+def opened(limit: int = 100) -> ConsecutiveIds:
     """10 is on the tape, 11 to 14 are missing, 15 and 16 wait."""
-    seq = TradeSequence(limit)
+    seq = ConsecutiveIds(limit)
     assert seq.expects(trade(10))
     taken = seq.take(0, trade(15))
     assert taken.gap == Hole(11, 4)
@@ -29,7 +29,7 @@ def opened(limit: int = 100) -> TradeSequence:
 
 
 def test_consecutive_trades_pass_and_repeated_ones_do_not() -> None:
-    seq = TradeSequence()
+    seq = ConsecutiveIds()
     assert shown(seq.take(0, trade(10)).now) == [10]
     assert shown(seq.take(0, trade(11)).now) == [11]
     assert seq.take(0, trade(11)).now == []
@@ -97,7 +97,7 @@ def test_repeats_of_waiting_trades_are_dropped() -> None:
 
 
 def test_a_venue_that_numbers_anew_is_followed_after_a_while_with_an_unknown_hole() -> None:
-    seq = TradeSequence()
+    seq = ConsecutiveIds()
     seq.take(0, trade(1_000_000, time=10))
     out = [x for n in range(1, 60) for x in shown(seq.take(0, trade(n, time=100 + n)).now)]
     assert out == [Hole(-1, -1), *range(50, 60)]
@@ -112,7 +112,7 @@ def test_a_venue_that_numbers_anew_is_followed_after_a_while_with_an_unknown_hol
 def test_every_id_is_on_the_tape_once_in_order_or_in_a_hole(
     got: set[int], by_rest: set[int], repeats: list[int], limit: int
 ) -> None:
-    seq = TradeSequence(limit)
+    seq = ConsecutiveIds(limit)
     out: list[object] = []
     arrivals = sorted([*got, *repeats], key=lambda n: (n, n in repeats))
     for n in arrivals:

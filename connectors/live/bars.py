@@ -1,9 +1,4 @@
-"""Bars of the past from Binance, with the volume that takers bought.
-
-https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints (klines), and the
-same paths of both futures exchanges. Volumes are in the unit sizes are quoted in; the other unit is the quote
-currency, on COIN-M the base currency.
-"""
+"""Bars of the past, from a venue's pages to an instrument's grid."""
 
 from __future__ import annotations
 
@@ -13,43 +8,41 @@ from collections.abc import Sequence
 import numpy as np
 
 from connectors.backoff import Backoff
-from connectors.binance.messages import MarketType
-from connectors.binance.rest import BARS_A_PAGE, BinanceRest, Kline, RateLimitedError, RefusedError, UnreachableError
-from engine.history import MINUTE, Bars, HistoryError, average_day
+from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
+from connectors.live.venue import Rest
+from connectors.live.wire import Bar
+from engine.history import Bars, HistoryError, average_day
 from engine.instrument import MAX_UNITS, Instrument
 from engine.metrics.windows import DAY
 
-INTERVALS = {MINUTE: "1m", 5 * MINUTE: "5m", DAY: "1d"}
 #: Whole days that an average day is made of: four half-lives.
 _DAYS = 28
 _ATTEMPTS = 8
 
 
-async def fetch_bars(
-    rest: BinanceRest, market: MarketType, instrument: Instrument, step: int, count: int, now: int, backoff: Backoff
-) -> Bars:
+async def fetch_bars(rest: Rest, instrument: Instrument, step: int, count: int, now: int, backoff: Backoff) -> Bars:
     """The last `count` bars of `step` ns that are over at `now`, page by page; waits when it is told to, and gives up
     with a HistoryError when a page cannot be had in several attempts."""
     end = now // step * step
     start = end - count * step
-    klines: list[Kline] = []
+    bars: list[Bar] = []
     while start < end:
-        page = await _page(rest, market, instrument, step, start, end, backoff)
-        klines += page
-        last = max((k.opened for k in page), default=start)
-        if len(page) < BARS_A_PAGE or last < start:
+        page = await _page(rest, instrument, step, start, end, backoff)
+        bars += page
+        last = max((bar.opened for bar in page), default=start - 1)
+        if last < start:
             break
         start = last + step
-    return read_bars(klines, instrument, step, end)
+    if any(bar.bought is None for bar in bars):
+        raise HistoryError(f"the bars of {instrument.venue} do not tell what takers bought")
+    return read_bars(bars, instrument, step, end)
 
 
-async def _page(
-    rest: BinanceRest, market: MarketType, instrument: Instrument, step: int, start: int, end: int, backoff: Backoff
-) -> list[Kline]:
+async def _page(rest: Rest, instrument: Instrument, step: int, start: int, end: int, backoff: Backoff) -> Sequence[Bar]:
     failures = 0
     while True:
         try:
-            return await rest.klines(market, instrument.native, INTERVALS[step], start, end)
+            return await rest.bars(instrument, step, start, end)
         except RateLimitedError as e:
             await asyncio.sleep(e.seconds)
         except UnreachableError as e:
@@ -61,24 +54,25 @@ async def _page(
             raise HistoryError(str(e)) from None
 
 
-async def average_day_volume(rest: BinanceRest, market: MarketType, instrument: Instrument, now: int) -> str | None:
+async def average_day_volume(rest: Rest, instrument: Instrument, now: int) -> str | None:
     """The average of the last whole days' volume in the unit sizes are quoted in; None when there are none.
     Raises what a single request raises."""
     end = now // DAY * DAY
-    klines = await rest.klines(market, instrument.native, INTERVALS[DAY], end - _DAYS * DAY, end)
-    lots = average_day(read_bars(klines, instrument, DAY, end).volume.tolist())
+    bars = await rest.bars(instrument, DAY, end - _DAYS * DAY, end)
+    lots = average_day(read_bars(bars, instrument, DAY, end).volume.tolist())
     return None if lots is None else str(lots * instrument.lot)
 
 
-def read_bars(klines: Sequence[Kline], instrument: Instrument, step: int, end: int) -> Bars:
+def read_bars(bars: Sequence[Bar], instrument: Instrument, step: int, end: int) -> Bars:
     """Bars on the instrument's grid: prices to the nearest tick, volumes to the nearest lot, for the grid may have
     been another then. What makes no sense is left out: a bar fewer is better than a wrong one."""
-    numbers = np.full((len(klines), 7), np.nan)
-    times = np.array([k.opened for k in klines], np.int64)
-    trades = np.array([min(k.trades, MAX_UNITS) for k in klines], np.int64)
-    for i, k in enumerate(klines):
+    numbers = np.full((len(bars), 7), np.nan)
+    times = np.array([bar.opened for bar in bars], np.int64)
+    trades = np.array([min(bar.trades, MAX_UNITS) for bar in bars], np.int64)
+    for i, bar in enumerate(bars):
         try:
-            numbers[i] = [float(x) for x in (k.open, k.high, k.low, k.close, k.volume, k.bought, k.quote)]
+            texts = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.bought or "0", bar.quote)
+            numbers[i] = [float(x) for x in texts]
         except ValueError:
             continue
     scale = np.array([float(instrument.tick)] * 4 + [float(instrument.lot)] * 2 + [1.0])

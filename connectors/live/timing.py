@@ -15,8 +15,8 @@ class Timing:
     handshake: float = 8.0
     acknowledge: float = 10.0
     heartbeat: float = 15.0  # WebSocket ping; a dead line shows after one and a half of them
-    lifetime: float = 23.5 * 3600  # Binance closes a connection after 24 h
-    between_requests: float = 0.25  # at most 10 messages a second may be sent on a socket (spot: 5)
+    lifetime: float | None = None  # of a connection, instead of what the venue's traits say
+    between_requests: float | None = None  # frames sent on a socket, likewise
     tick: float = 0.25  # clock rows and silence
     quiet: float = 0.5  # without data for so long, clock rows begin
     first_book: float = 15.0  # from the subscription to the first book update

@@ -10,18 +10,19 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from connectors.backoff import Backoff
-from connectors.binance.bars import average_day_volume
-from connectors.binance.depth_sync import DepthSync, Step
-from connectors.binance.messages import Depth, MarketType, Snapshot, Trade
-from connectors.binance.rest import TRADES_A_PAGE, BinanceRest, RateLimitedError, RefusedError, UnreachableError
-from connectors.binance.timing import Pulse, Timing, VenueClock
-from connectors.binance.trade_sequence import Hole, TradeSequence
+from connectors.live.bars import average_day_volume
+from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
+from connectors.live.timing import Pulse, Timing, VenueClock
+from connectors.live.trade_overlap import UniqueIds
+from connectors.live.trade_sequence import ConsecutiveIds, Continuity, Hole, Item
+from connectors.live.venue import Rest, Traits
+from connectors.live.wire import BookMessage, BookRule, Broken, Fill, SnapshotRule, Step, TradeMessage, Update
+from engine.codes import Channel, Flag, Reason, Trust
 from engine.feed import Engine, Sink, SourceError
 from engine.instrument import Instrument, OffGridError
-from engine.tape import Channel, Flag, Reason, Trust
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 _NOTICE_AGAIN = 60.0
@@ -30,6 +31,8 @@ _LONGEST_STEP_NS = 5_000_000_000
 _OFF_GRID_LOSSES = 3
 #: Trades fetched at most for one gap: the live ones wait meanwhile.
 _MOST_RECOVERED = 20_000
+#: Pages asked for at most before the socket is opened.
+_MOST_PAGES = 40
 
 
 class MarketSession:
@@ -37,10 +40,11 @@ class MarketSession:
 
     def __init__(
         self,
-        market: MarketType,
         instrument: Instrument,
         engine: Engine,
-        rest: BinanceRest,
+        rest: Rest,
+        make_rule: Callable[[Instrument], BookRule],
+        traits: Traits,
         venue_clock: VenueClock,
         spawn: Spawn,
         backoff: Backoff,
@@ -54,12 +58,13 @@ class MarketSession:
         self.instrument = self._listed = instrument
         self.channels = tuple(channels)
         self.resubscribe: Callable[[MarketSession, Channel], None] = lambda _session, _channel: None
-        self._market, self._engine, self._rest, self._spawn = market, engine, rest, spawn
+        self._engine, self._rest, self._spawn = engine, rest, spawn
+        self._make_rule, self._traits = make_rule, traits
         self._venue_clock, self._clock, self._monotonic = venue_clock, clock, monotonic
         self._timing, self._backoff, self._shallow = timing, backoff, shallow
         self._sink: Sink = engine.open(instrument)
-        self._sync = DepthSync(market)
-        self._sequence = TradeSequence()
+        self._rule = make_rule(instrument)
+        self._sequence: Continuity = ConsecutiveIds() if traits.consecutive_ids else UniqueIds()
         self._joining: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._lost: Reason | None = None  # why there is no book; None: there never was one on this connection
@@ -89,18 +94,17 @@ class MarketSession:
 
     async def _catch_up(self) -> None:
         backoff = Backoff(_SHORTEST_WAIT, 1.0)
-        flow_only = self._market is not MarketType.SPOT
-        for _ in range(_MOST_RECOVERED // TRADES_A_PAGE):
+        for _ in range(_MOST_PAGES if self._traits.consecutive_ids else 0):
             last = self._sequence.last or 0
             try:
-                page = await self._rest.trades(self._market, self.instrument.native, last)
+                page = await self._rest.trades(self.instrument, last, self._put_at or self._sink.t)
             except RateLimitedError:
                 raise
             except UnreachableError:
                 await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
                 continue
-            self._emit(self._sequence.caught_up(self._clock(), page, flow_only), Flag.RECOVERED)
-            if flow_only or len(page) < TRADES_A_PAGE or self._sequence.last == last:
+            self._emit(self._sequence.caught_up(self._clock(), page.fills, page.flow_only), Flag.RECOVERED)
+            if page.flow_only or self._sequence.last == last:
                 return
 
     # ---- from the socket
@@ -120,44 +124,73 @@ class MarketSession:
     def disconnected(self) -> None:
         """The connection is gone: so is the book; trades go on by their ids when it is back."""
         self._drop_book(None)
+        self._sequence.interrupted()
         self._say_all(Trust.STALE, Reason.DISCONNECTED)
 
-    def depth(self, recv: int, d: Depth) -> None:
-        """A book update."""
+    def book(self, recv: int, m: BookMessage) -> None:
+        """A book message."""
         self._books += 1
-        ts = d.ts
-        self._hear(recv, ts)
-        step = self._sync.delta(d)
-        if step is Step.APPLY:
-            self._apply(recv, ts, d)
-        elif step is Step.BUFFERED:
-            if self._joining is None:
+        self._hear(recv, m.ts)
+        verdict = self._rule.take(m.body)
+        if isinstance(verdict, Step):
+            if verdict is not Step.OLD and self._joining is None:
                 self._await_snapshot()
-        elif step is Step.GAP:
-            self._lose(Reason.SEQUENCE_GAP)
+        elif isinstance(verdict, Broken):
+            self._lose(verdict.reason, keep=not self._rule.synced)
+        else:
+            for update in verdict:
+                if not (self._install(recv, update) if update.snapshot else self._apply(recv, update)):
+                    break
 
-    def trade(self, recv: int, t: Trade) -> None:
-        """A trade."""
+    def trades(self, recv: int, m: TradeMessage) -> None:
+        """Trades of the stream."""
+        fills = m.fills
         self._trades += 1
-        self._hear(recv, t.ts)
+        if m.history:
+            first = self._sequence.last is None
+            taken = self._sequence.replayed(recv, fills)
+            self._emit(taken.now, Flag.REPLAYED if first else Flag.RECOVERED)
+            self._fill_gap(taken.gap)
+            return
         if not self._trades_live:
             self._say(Channel.TRADES, Trust.LIVE)
-        if self._sequence.expects(t):
-            self._put(recv, t, 0)
-            return
-        taken = self._sequence.take(recv, t)
-        self._emit(taken.now, 0)
-        if taken.gap is not None and taken.gap.count > _MOST_RECOVERED:
-            self._tell("trades", f"{taken.gap.count:,} trades are missing, too many to fetch")
+        expects = self._sequence.expects
+        for fill in fills:
+            self._hear(recv, fill.ts)
+            if expects(fill):
+                self._put(recv, fill, 0)
+                continue
+            taken = self._sequence.take(recv, fill)
+            self._emit(taken.now, 0)
+            self._fill_gap(taken.gap)
+
+    def _fill_gap(self, gap: Hole | None) -> None:
+        if gap is not None and gap.count > _MOST_RECOVERED:
+            self._tell("trades", f"{gap.count:,} trades are missing, too many to fetch")
             self._emit(self._sequence.release(), 0)
-        elif taken.gap is not None and (self._recovering is None or self._recovering.done()):
+        elif gap is not None and (self._recovering is None or self._recovering.done()):
             self._recovering = self._spawn(self._recover())
 
     def unreadable(self, channel: Channel | None, error: Exception) -> None:
-        """A frame of this market made no sense. A lost trade shows by its id; a lost delta makes the book wrong."""
+        """A frame of this market (`channel` None: perhaps of this market) made no sense. A lost trade shows by its
+        id, where ids are consecutive; a lost delta makes the book wrong."""
         self._tell("unreadable", f"a message could not be read and was skipped: {error}")
-        if channel is Channel.BOOK and (self._sync.synced or self._sync.buffered):
+        if channel is not Channel.BOOK:
+            self._sequence.interrupted()
+        if channel is Channel.BOOK and (self._rule.synced or self._joining is not None):
             self._lose(Reason.BAD_MESSAGE)
+
+    def tainted(self, reason: Reason) -> None:
+        """Messages of the connection are missing, perhaps of this market."""
+        self._sequence.interrupted()
+        if self._rule.synced:
+            self._lose(reason)
+
+    def ended(self) -> None:
+        """The venue says that this market is no longer traded."""
+        self._drop_book(None)
+        self._say_all(Trust.STALE, Reason.DELISTED)
+        self._tell("ended", "is no longer traded, as the venue says")
 
     # ---- from the timer
 
@@ -193,13 +226,15 @@ class MarketSession:
             self._tell(f"silent {channel}", f"no {_NAMES[channel]} for {pulse.silence(now):.0f} s; subscribing again")
         if said == (Trust.STALE, Reason.NO_MESSAGES) and pulse.silence(now) > pulse.limit:
             pulse.start(now)
+            if channel is Channel.TRADES:
+                self._sequence.interrupted()
             self.resubscribe(self, channel)
 
     # ---- the book
 
-    def _apply(self, recv: int, ts: int, d: Depth) -> bool:
+    def _apply(self, recv: int, u: Update) -> bool:
         try:
-            self._sink.book(recv, ts, d.last, d.bids, d.asks)
+            self._sink.book(recv, u.ts, u.seq, u.bids, u.asks)
         except OffGridError as e:
             self._off_grid(e)
             return False
@@ -213,9 +248,9 @@ class MarketSession:
         self._tell("off grid", f"{error}; the book is fetched anew")
         self._lose(Reason.OFF_GRID)
 
-    def _lose(self, reason: Reason) -> None:
-        """The book of this market is not to be relied on from here: say so, and get a new one."""
-        keep = reason is Reason.SEQUENCE_GAP  # the delta behind the gap already starts the new buffer
+    def _lose(self, reason: Reason, keep: bool = False) -> None:
+        """The book of this market is not to be relied on from here: say so, and get a new one. `keep`: the rule has
+        lost it itself, and what it kept starts the next."""
         self._drop_book(reason, keep)
         self._say(Channel.BOOK, Trust.RESYNC, reason)
         self._await_snapshot()
@@ -223,7 +258,7 @@ class MarketSession:
     def _drop_book(self, reason: Reason | None, keep: bool = False) -> None:
         self._lost, self._live_since = reason, 0.0
         if not keep:
-            self._sync.reset()
+            self._rule.reset()
         if self._joining is not None and self._joining is not asyncio.current_task():
             self._joining.cancel()
             self._joining = None
@@ -236,25 +271,44 @@ class MarketSession:
         self._joining = self._spawn(self._join())
 
     async def _join(self) -> None:
-        """Fetch snapshots until one joins the deltas."""
+        """Ask for snapshots until one makes a book."""
         me = asyncio.current_task()
+        asking = self._lost is not None  # the first one comes by itself in a stream that begins with it
         try:
             if self._lost is not None:
                 await asyncio.sleep(self._backoff.next())
-            while not self._sync.synced:
-                wait = await self._try_to_join()
+            while not self._rule.synced:
+                wait = await (self._try_to_join() if self._traits.rest_snapshots else self._ask_for_snapshot(asking))
                 if wait is not None:
                     await asyncio.sleep(wait)
+                asking = True
         finally:
             if self._joining is me:
                 self._joining = None
 
+    async def _ask_for_snapshot(self, asking: bool) -> float | None:
+        """One attempt where the stream brings it: subscribe anew, and give it some time."""
+        if asking:
+            try:
+                if self._lost is Reason.OFF_GRID:
+                    await self._refresh_instrument()
+            except (UnreachableError, SourceError) as e:
+                self._tell("listing", f"the instrument cannot be looked up: {e}")
+            self._rule.reset()
+            self.resubscribe(self, Channel.BOOK)
+        until = self._monotonic() + self._timing.first_book
+        while not self._rule.synced and self._monotonic() < until:
+            await asyncio.sleep(min(_SHORTEST_WAIT, self._timing.first_book))
+        return None if self._rule.synced else self._backoff.next()
+
     async def _try_to_join(self) -> float | None:
-        """One attempt; seconds to wait before the next, None when there is nothing to wait for."""
+        """One attempt by REST; seconds to wait before the next, None when there is nothing to wait for."""
+        rule = cast(SnapshotRule, self._rule)
         try:
             if self._lost is Reason.OFF_GRID:
                 await self._refresh_instrument()
-            snapshot = await self._rest.depth(self._market, self.instrument.native, self._shallow)
+                rule = cast(SnapshotRule, self._rule)
+            snapshot = await self._rest.snapshot(self.instrument, self._shallow)
         except RateLimitedError as e:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.RATE_LIMITED)
             self._tell("limited", f"{e}; the book follows then")
@@ -263,38 +317,40 @@ class MarketSession:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.SNAPSHOT_FAILED)
             self._tell("snapshot", f"no book snapshot, trying again: {e}")
             return max(_SHORTEST_WAIT, self._backoff.next())
-        follow = self._sync.snapshot(snapshot)
+        follow = rule.join(snapshot)
         if follow is None:
             # Older than every delta kept: the next one is newer.
             self._say(Channel.BOOK, self._waiting_trust(), Reason.AWAITING_SNAPSHOT)
             return max(_SHORTEST_WAIT, self._backoff.next())
-        if self._install(snapshot, follow):
+        recv = self._clock()
+        if self._install(recv, snapshot, follow):
             return None
         return max(_SHORTEST_WAIT, self._backoff.next())
 
     def _waiting_trust(self) -> Trust:
         return Trust.WARMING if self._lost is None else Trust.RESYNC
 
-    def _install(self, s: Snapshot, follow: list[Depth]) -> bool:
-        recv = self._clock()
+    def _install(self, recv: int, s: Update, follow: Sequence[Update] = ()) -> bool:
+        """A snapshot, and what follows on it, is the book."""
         try:
-            self._sink.snapshot(recv, s.ts or self._time(recv), s.last_update, s.bids, s.asks)
+            self._sink.snapshot(recv, s.ts or self._time(recv), s.seq, s.bids, s.asks)
         except OffGridError as e:
             self._off_grid(e)
             return False
         if self._sink.crossed:
             self._lose(Reason.CROSSED_BOOK)
             return False
-        for d in follow:
-            if not self._apply(recv, d.ts, d):
+        for update in follow:
+            if not self._apply(recv, update):
                 return False
-        self._lost, self._live_since = None, self._monotonic()
-        self._say(Channel.BOOK, Trust.LIVE)
+        if not self._live_since:
+            self._lost, self._live_since = None, self._monotonic()
+            self._say(Channel.BOOK, self._traits.book_trust, self._traits.book_reason)
         return True
 
     async def _refresh_instrument(self) -> None:
         """An off-grid price may mean that the venue has changed the tick or the lot."""
-        listing = await self._rest.listing(self._market, [self.instrument.native])
+        listing = await self._rest.listing([self.instrument.symbol])
         listed = listing.find(self.instrument.symbol).instrument
         fresh = self.instrument if listed == self._listed else listed
         self._listed = listed
@@ -306,6 +362,7 @@ class MarketSession:
         if fresh != self.instrument:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
             self.instrument = fresh
+            self._rule = self._make_rule(fresh)
             self._sink = self._engine.open(fresh)
             self._said.clear()
             self._trades_live = False
@@ -325,12 +382,10 @@ class MarketSession:
 
     async def _fill(self) -> None:
         backoff = Backoff(_SHORTEST_WAIT, 1.0)
-        # Futures answer with the newest trades of the order book only; spot with every trade from an id on.
-        flow_only = self._market is not MarketType.SPOT
-        while (gap := self._sequence.gap) is not None and not self._sequence.filled:
+        while self._sequence.gap is not None and not self._sequence.filled:
             last = self._sequence.last or 0
             try:
-                page = await self._rest.trades(self._market, self.instrument.native, last)
+                page = await self._rest.trades(self.instrument, last, self._put_at or self._sink.t)
             except RateLimitedError as e:
                 await asyncio.sleep(e.seconds)
                 continue
@@ -340,13 +395,13 @@ class MarketSession:
             except UnreachableError:
                 await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
                 continue
-            self._emit(self._sequence.recovered(self._clock(), page, flow_only), Flag.RECOVERED)
-            if self._sequence.last == last:
-                if page and page[-1].trade_id >= gap.first + gap.count:
-                    return  # it has newer ones, so it will not have these
+            self._emit(self._sequence.recovered(self._clock(), page.fills, page.flow_only), Flag.RECOVERED)
+            if self._sequence.last == last and not self._sequence.filled:
+                if self._sequence.hopeless(page.fills):
+                    return
                 await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
 
-    def _emit(self, items: Sequence[tuple[int, Trade] | Hole], flags: int) -> None:
+    def _emit(self, items: Sequence[Item], flags: int) -> None:
         for item in items:
             if isinstance(item, Hole):
                 recv = self._clock()
@@ -356,7 +411,7 @@ class MarketSession:
             else:
                 self._put(*item, flags)
 
-    def _put(self, recv: int, t: Trade, flags: int) -> None:
+    def _put(self, recv: int, t: Fill, flags: int) -> None:
         flags |= t.flags
         self._put_at = t.ts
         try:
@@ -373,7 +428,7 @@ class MarketSession:
         """Put the venue's own volume of a day on the tape: the average of the last whole days, else of the last
         24 hours; without an answer nothing is put there."""
         try:
-            size = await self._average_day() or await self._rest.day_volume(self._market, self.instrument.native)
+            size = await self._average_day() or await self._rest.day_volume(self.instrument)
             recv = self._clock()
             self._sink.day_volume(recv, self._time(recv), size)
         except (UnreachableError, RefusedError, OffGridError) as e:
@@ -382,7 +437,7 @@ class MarketSession:
     async def _average_day(self) -> str | None:
         now = self._venue_clock.now(self._clock())
         try:
-            return await average_day_volume(self._rest, self._market, self.instrument, now)
+            return await average_day_volume(self._rest, self.instrument, now)
         except (UnreachableError, RefusedError):
             return None
 
