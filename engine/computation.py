@@ -16,8 +16,10 @@ from engine.codes import LATEST
 from engine.fees import FeeSchedule
 from engine.history import Bars
 from engine.instrument import Instrument
+from engine.metrics.anchored import Since
 from engine.metrics.batch import Floats
 from engine.metrics.calculator import Calculator
+from engine.metrics.footprint import Footprint
 from engine.metrics.history import Derived
 from engine.metrics.names import Metric
 from engine.metrics.registry import bind
@@ -29,6 +31,8 @@ from engine.tape import Ints
 from engine.trust import TrustLog
 
 _NEVER = 1 << 62
+#: What a market that is drawn keeps so that an anchor may lie in the past.
+FOOTPRINT = "chart footprint"
 
 
 class Computation(ABC):
@@ -79,10 +83,16 @@ class Computation(ABC):
                 self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
                 self.calculators[bound.share] = calculator = bound.make(self.context)
+                if isinstance(calculator, Since) and self.t:
+                    self.flush()
+                    past = self.calculators.get(FOOTPRINT)
+                    calculator.late(self.t, past if isinstance(past, Footprint) else None)
                 if isinstance(calculator, Derived):
                     self._grids.insert(self._learning, self._grid(calculator))
                     self._learning += 1
                     self._plan_probe()
+            if bound.make is not None and isinstance(anchored := self.calculators[bound.share], Since):
+                self._note_anchor(metric, anchored)
             if bound.make is not None:
                 self.calculators[bound.share].sample(bound.field, np.empty(0, np.int64))  # keep what its window needs
             if not (self._taps.issuperset(bound.taps) and self._ladder_counts.issuperset(bound.ladders)):
@@ -99,6 +109,13 @@ class Computation(ABC):
                 self._changes = []
             self._watched = bool(self._taps or self._ladder_counts or self._distances)
         return bound
+
+    def _note_anchor(self, metric: Metric, calculator: Since) -> None:
+        """An anchored metric counts from where its calculator does, whenever it was asked for."""
+        if calculator.complete is None:
+            self._asked_at.pop(metric.canonical, None)
+        else:
+            self._asked_at[metric.canonical] = calculator.complete
 
     def sample_for(self, sampler: Sampler) -> None:
         """Read values for `sampler` on its grid from the next instant on."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.instant import instant_text
 from engine.metrics.names import MetricError, duration_text, parse_metric, usage
-from engine.metrics.windows import DAY
+from engine.metrics.windows import DAY, Anchor
 from engine.tape import Channel
 from engine.view import ChannelView, Explanation
 
@@ -69,6 +70,8 @@ def _window(market: Market, metric: Metric) -> tuple[int | None, str]:
                 longest, text = market.t - inner, inner_text
         elif value == "session":
             return market.t // DAY * DAY, "session (UTC day)"
+        elif isinstance(value, Anchor):
+            return value.t, f"since {instant_text(value.t)}"
         elif value == "start":
             return market.began, "since the start"
         elif param.kind in ("window", "anchored") and isinstance(value, int):

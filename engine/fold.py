@@ -14,11 +14,12 @@ import numpy as np
 
 from engine.book import Touch
 from engine.codes import EARLIEST, LATEST
-from engine.computation import Computation
+from engine.computation import FOOTPRINT, Computation
 from engine.fees import FeeSchedule
 from engine.instrument import Instrument
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Trades
 from engine.metrics.calculator import State
+from engine.metrics.footprint import Footprint
 from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
 from engine.metrics.series import Series
@@ -65,6 +66,7 @@ class Fold(Computation):
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
             self.calculators["chart profile"], self.calculators["chart series"] = self.profile, self.series
+            self.calculators[FOOTPRINT] = Footprint()
         for metric in metrics:
             self.ensure(metric)
         for sampler in samplers:

@@ -64,7 +64,7 @@ def market_view(
         since=_since(market, request.metrics),
         costs=tuple(_costs(market, others, request.notionals)) if request.notionals else (),
         fees=fee_view(market.context.fees) if request.notionals else None,
-        histogram=histogram(market, request.histogram_rows) if request.histogram_rows else None,
+        histogram=histogram(market, request.histogram_rows, request.anchor) if request.histogram_rows else None,
         position=None if request.position is None else holding(market, request.position),
     )
 

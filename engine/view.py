@@ -27,6 +27,7 @@ class ViewRequest:
     metrics: tuple[str, ...] = ()  # metric keys as a user would type them
     notionals: tuple[float, ...] = ()  # sizes of `MarketView.costs`, quote units
     histogram_rows: int = 0  # of `MarketView.histogram`; 0: none
+    anchor: int | None = None  # ns: where the histogram begins; None: with the session
     position: Position | None = None  # of `MarketView.position`
 
 
@@ -190,13 +191,14 @@ class HistogramRow:
 
 @dataclass(frozen=True, slots=True)
 class HistogramView:
-    """Session volume by price around the market, rows from the highest price down."""
+    """Volume by price around the market since the session or an anchor began, rows from the highest price down."""
 
     width: int  # ticks a row holds
     rows: tuple[HistogramRow, ...]
     poc: int  # ticks
     val: int  # ticks, the value area's ends
     vah: int
+    since: int | None = None  # ns, the anchor as the numbers begin with it; None: the session
 
 
 @dataclass(frozen=True, slots=True)

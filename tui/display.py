@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Seconds of tape a second that `slower` and `faster` step through; 0: as fast as it goes.
 SPEEDS: tuple[float, ...] = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0)
@@ -15,6 +15,7 @@ class Display:
 
     market: str | None = None
     paused_at: float | None = None  # seconds, monotonic; None: the picture runs
+    anchors: dict[str, int] = field(default_factory=dict)  # by market: where its profile begins, ns
 
     def choose(self, markets: Sequence[str]) -> str | None:
         """The market to show: the chosen one while it exists, else the first."""

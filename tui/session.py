@@ -76,7 +76,7 @@ class Session:
         at, asked, held = self._held.get(market, (0.0, request, None))
         if held is not None and now - at < METRICS_S and _numbers(request, asked):
             view = self._runtime.view(
-                market, replace(request, metrics=(), notionals=(), histogram_rows=0, position=None)
+                market, replace(request, metrics=(), notionals=(), histogram_rows=0, anchor=None, position=None)
             )
             # An earlier time or another instrument: the tape began anew.
             if view is not None and view.t >= held.t and view.instrument is held.instrument:
@@ -151,8 +151,8 @@ class Session:
 def _numbers(request: ViewRequest, asked: ViewRequest) -> bool:
     """Whether a picture that was asked for holds the numbers of another request."""
     return set(request.metrics) <= set(asked.metrics) and (
-        (request.notionals, request.histogram_rows, request.position)
-        == (asked.notionals, asked.histogram_rows, asked.position)
+        (request.notionals, request.histogram_rows, request.anchor, request.position)
+        == (asked.notionals, asked.histogram_rows, asked.anchor, asked.position)
     )
 
 

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.metrics.anchored import since
 from engine.metrics.batch import Batch, Bools, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, MetricSpec, Param
-from engine.metrics.windows import DAY, Columns, Span, check_state
+from engine.metrics.windows import DAY, Anchor, Columns, Span, Spoken, check_state
 from engine.tape import Ints
 
 _FEWEST_TO_SIFT: Final = 256
@@ -140,12 +141,14 @@ def _better(values: Ints, first: NDArray[np.int64], second: NDArray[np.int64]) -
     return np.where(values[first] > values[second], first, second)
 
 
-_W = Param("W", "anchored", "1h", "window, or session (the UTC day), or start")
+_W = Param("W", "anchored", "1h", "window, or session (the UTC day), or start, or a UTC time")
 _WARMUP = "from the first trade on, covering what the tape holds of W; null while nothing traded in it"
 
 
 def _spec(name: str, unit: str, meaning: str) -> MetricSpec:
-    def bind(span: Span) -> Bound:
+    def bind(span: Spoken) -> Bound:
+        if isinstance(span, Anchor):
+            return since(bind("start"), span)
         return Bound(share="drawdown", make=lambda context: Drawdown(), field=f"{name}:{span}", needs_trades=True)
 
     return MetricSpec(name, (_W,), unit, meaning, _WARMUP, bind, "risk")

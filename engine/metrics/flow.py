@@ -18,10 +18,22 @@ from math import frexp
 
 import numpy as np
 
+from engine.metrics.anchored import since
 from engine.metrics.batch import Batch, Floats, Trades
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
-from engine.metrics.windows import Exact, Span, Sums, Window, check_state, exact_product, quotients, to_floats
+from engine.metrics.windows import (
+    Anchor,
+    Exact,
+    Span,
+    Spoken,
+    Sums,
+    Window,
+    check_state,
+    exact_product,
+    quotients,
+    to_floats,
+)
 from engine.tape import Ints
 
 _BUY, _SELL, _UNKNOWN, _SQUARES, _OTHER, _OTHER_DELTA = range(6)
@@ -185,6 +197,10 @@ def _mean_size(flow: FlowCalculator, window: Window, span: Span) -> Floats:
     return flow.amounts(_total(window)) / to_floats(window.count())
 
 
+#: Sums of sizes and money by side: those that sums by price tell exactly. Counts, squares and the base amounts of
+#: inverse contracts, which are rounded trade by trade, are not among them.
+_SUMMED = frozenset(("delta", "cvd", "cvd_quote", "buy", "sell", "volume", "volume_quote", "ratio", "share", "ti"))
+
 _Value = Callable[[FlowCalculator, Window, Span], Floats]
 
 _VALUES: dict[str, _Value] = {
@@ -209,16 +225,20 @@ _VALUES: dict[str, _Value] = {
 
 # ---- their descriptions
 
-_W = Param("W", "anchored", "60s", "window, or session (the UTC day), or start")
+_W = Param("W", "anchored", "60s", "window, or session (the UTC day), or start, or a UTC time")
 _FIXED_W = Param("W", "window", "60s", "window")
-_ANCHOR = Param("anchor", "anchored", "session", "session (restarts at each UTC day's first trade), start, or a window")
+_ANCHOR = Param(
+    "anchor", "anchored", "session", "session (restarts at each UTC day's first trade), start, a window, or a UTC time"
+)
 _SUM_WARMUP = "from the first trade on; covers W only after W"
 _RATIO_WARMUP = "from the first trade on; null while nothing traded in the window; covers W only after W"
 _TOTAL_WARMUP = "from the first trade on; covers the session from the tape's start"
 
 
 def _spec(name: str, param: Param, unit: str, meaning: str, warmup: str = _SUM_WARMUP) -> MetricSpec:
-    def bind(span: Span) -> Bound:
+    def bind(span: Spoken) -> Bound:
+        if isinstance(span, Anchor):
+            return since(bind("start"), span, seeded=name in _SUMMED)
         return Bound(share="flow", make=FlowCalculator, field=f"{name}:{span}", needs_trades=True)
 
     return MetricSpec(name, (param,), unit, meaning, warmup, bind, "flow")

@@ -15,8 +15,10 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from engine.instant import instant_text, looks_like_instant, parse_instant
 from engine.metrics.registry import SPECS
 from engine.metrics.spec import UNIT_OF_METRIC, MetricSpec, Param
+from engine.metrics.windows import Anchor
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -295,10 +297,16 @@ def duration_text(ns: int) -> str:
 def _anchored(source: str) -> tuple[Any, str]:
     if source.lower() in ("session", "start"):
         return source.lower(), source.lower()
+    if looks_like_instant(source):
+        try:
+            ns = parse_instant(source)
+        except ValueError as error:
+            raise _RefusedError(str(error)) from None
+        return Anchor(ns), instant_text(ns)
     try:
         return _window(source)
     except _RefusedError as refused:
-        raise _RefusedError(f"{refused}, or 'session', or 'start'") from None
+        raise _RefusedError(f"{refused}, or 'session', or 'start', or a UTC time such as 2024-08-08T14:30") from None
 
 
 def _levels(source: str) -> tuple[Any, str]:

@@ -17,7 +17,7 @@ from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.value_area import binned, point_of_control, value_area
-from engine.metrics.windows import DAY, Columns, Exact, Span, check_state
+from engine.metrics.windows import DAY, Columns, Exact, Spoken, check_state
 from engine.tape import Ints
 
 #: Ticks the dense part can cover; prices beyond go to a dict.
@@ -320,11 +320,13 @@ class Profile:
 
 _WARMUP = "from the first trade on, covering what the tape holds of W; null while nothing traded in it"
 _WIDTH = Param("b", "count", "1", "ticks a row of the profile holds")
-_SPAN = Param("W", "anchored", "session", "session (the UTC day of the latest trade), or a window, or start")
+_SPAN = Param(
+    "W", "anchored", "session", "session (the UTC day of the latest trade), or a window, or start, or a UTC time"
+)
 
 
 def _spec(name: str, meaning: str) -> MetricSpec:
-    def bind(width: int, span: Span) -> Bound:
+    def bind(width: int, span: Spoken) -> Bound:
         if span == "session":
             return Bound(share="profile", make=Profile, field=f"{name}:{width}", needs_trades=True)
         from engine.metrics.rolling_profile import rolling  # which needs the ledger of this module

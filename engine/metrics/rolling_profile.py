@@ -9,13 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from engine.metrics.anchored import since
 from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.profile import Ledger
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.value_area import binned, point_of_control, value_area
 from engine.metrics.volume_nodes import nearest, nodes
-from engine.metrics.windows import DAY, Columns, Span, check_state
+from engine.metrics.windows import DAY, Anchor, Columns, Exact, Span, Spoken, check_state
 from engine.tape import Ints
 
 LONGEST: Final = 7 * DAY
@@ -113,6 +114,11 @@ class RollingProfile:
             self._rows.drop(gone)
             self._dropped += gone
 
+    def levels(self) -> tuple[Ints, Exact]:
+        """Prices that traded since the start, ascending (ticks), and their volumes (lots). For the span "start"."""
+        self._move(0, self._dropped + len(self._rows))
+        return self._ledger.levels()
+
     def state(self) -> State:
         return {
             "kind": "rolling profile",
@@ -136,8 +142,10 @@ class RollingProfile:
         self._known.clear()
 
 
-def rolling(name: str, width: int, span: Span) -> Bound:
+def rolling(name: str, width: int, span: Spoken) -> Bound:
     """A field of the profile of a span; ValueError for a window that is too long."""
+    if isinstance(span, Anchor):
+        return since(rolling(name, width, "start"), span, seeded=name in ("poc", "vah", "val"))
     if isinstance(span, int) and span > LONGEST:
         raise ValueError(f"the window of a profile must be at most {LONGEST // DAY} days")
     return Bound(
@@ -149,7 +157,7 @@ def rolling(name: str, width: int, span: Span) -> Bound:
 
 
 _WIDTH = Param("b", "count", "10", "ticks a row of the profile holds: wide enough that rows are not mere noise")
-_W = Param("W", "anchored", "session", "window, or session (the UTC day), or start")
+_W = Param("W", "anchored", "session", "window, or session (the UTC day), or start, or a UTC time")
 _WARMUP = "from the first trade on, covering what the tape holds of W; null while it has no such node"
 
 SPECS: tuple[MetricSpec, ...] = (

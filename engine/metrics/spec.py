@@ -95,7 +95,7 @@ class Param:
 
     name: str  # as shown: W, L, V, n, side, X, N, k
     #: What the text may be and what the argument becomes (see names.py):
-    #: "window" int ns | "anchored" int ns, or "session", or "start" | "levels" int | "bps" float |
+    #: "window" int ns | "anchored" int ns, or "session", or "start", or an Anchor | "levels" int | "bps" float |
     #: "levels_or_bps" int = levels, float = bps | "size" float, or "adv/50" as text | "least_size" float, may be 0 |
     #: "count" int | "side" one of "bid", "ask", "buy", "sell" | "notional" float, quote units |
     #: "factor" float, may be negative | "confidence" float | "metric" Metric, to be given |

@@ -14,10 +14,22 @@ from fractions import Fraction
 import numpy as np
 
 from engine.history import MINUTE, Bars, session_of
+from engine.metrics.anchored import since
 from engine.metrics.batch import Batch, Bools, Floats, Quotes
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
-from engine.metrics.windows import DAY, Exact, Span, Steps, Sums, check_state, exact_product, to_floats
+from engine.metrics.windows import (
+    DAY,
+    Anchor,
+    Exact,
+    Span,
+    Spoken,
+    Steps,
+    Sums,
+    check_state,
+    exact_product,
+    to_floats,
+)
 from engine.tape import NO_ASK, NO_BID, Ints
 
 _SAFE = 1 << 61
@@ -206,19 +218,25 @@ def _plus(sums: Exact, more: int, where: Bools) -> Exact:
     return sums + np.where(where, more, 0)
 
 
-_W = Param("W", "anchored", "session", "session (the UTC day of the latest trade), start, or a window")
+_W = Param("W", "anchored", "session", "session (the UTC day of the latest trade), start, a window, or a UTC time")
 _WARMUP = "from the first trade on, covering what the tape holds of it; null while nothing traded in the window"
 
 
-def _vwap(span: Span) -> Bound:
+def _vwap(span: Spoken) -> Bound:
+    if isinstance(span, Anchor):
+        return since(_vwap("start"), span, seeded=True)
     return Bound(share="vwap", make=VwapCalculator, field=f"vwap:{span}", needs_trades=True)
 
 
-def _deviation(span: Span) -> Bound:
+def _deviation(span: Spoken) -> Bound:
+    if isinstance(span, Anchor):
+        return since(_deviation("start"), span, seeded=True)
     return Bound(share="vwap", make=VwapCalculator, field=f"dev:{span}", needs_trades=True, needs_book=True)
 
 
-def _band(k: float, span: Span) -> Bound:
+def _band(k: float, span: Spoken) -> Bound:
+    if isinstance(span, Anchor):
+        return since(_band(k, "start"), span, seeded=True)
     return Bound(share="vwap", make=VwapCalculator, field=f"band:{span}:{k!r}", needs_trades=True)
 
 

@@ -8,6 +8,7 @@ Windows are half-open, (t - W, t]. METRICS 0.2, 0.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,19 @@ from engine.tape import Ints
 
 #: int64, or Python ints in an array of dtype object where int64 would overflow.
 Exact = NDArray[Any]
-#: A window: its length in ns, "session" (the UTC day of the last trade), or "start" (of the tape).
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A window that begins at a time the user named (included) and has no end."""
+
+    t: int  # ns since the Unix epoch
+
+
+#: A window: its length in ns, "session" (the UTC day of the last trade), "start" (of the tape), or since an anchor.
+#: Calculators see no anchors: anchored.py gives them the trades since then.
 Span = int | str
+Spoken = Span | Anchor
 
 DAY = 86_400_000_000_000
 _NEVER = -(1 << 63)

@@ -26,7 +26,9 @@ _KEYS = {
 
 
 #: Actions that open a dialog, and what shows that one is open.
-OPENS = dict.fromkeys(("help", "notices", "search", "add_alert"), "Esc closes") | {"command_palette": "Search for"}
+OPENS = dict.fromkeys(("help", "notices", "search", "add_alert", "number", "anchor"), "Esc closes") | {
+    "command_palette": "Search for"
+}
 
 
 def wire(key: str) -> bytes:
@@ -101,7 +103,7 @@ def test_dialogs_open_and_close(screen: Screen) -> None:
     screen.paints()
     screen.type(b"\r")
     screen.sees("▸sim:ETH/USDT")
-    screen.type(b"i")
+    screen.type(b"I")
     screen.sees("(?i)notice")
     screen.type(b"\x03")  # leaves from anywhere
     assert screen.ended() == 0
@@ -231,7 +233,7 @@ def test_a_broken_configuration(tmp_path: Path) -> None:
     with Screen(tmp_path, "--config", str(config)) as screen:
         screen.sees(r"my\.toml:2")
         screen.sees(LIVE)
-        screen.type(b"i")
+        screen.type(b"I")
         screen.sees(r"(?s)thme.*theme")
 
 

@@ -108,7 +108,7 @@ async def test_a_hostile_name(tmp_path: Path) -> None:
         with Screen(tmp_path, "binance:AUSDX", f"binance:{base}/USDT", "--config", str(config)) as screen:
             await watched(screen.sees, r"\[red\]A")
             await watched(screen.paints, 5)
-            screen.type(b"i")
+            screen.type(b"I")
             await watched(screen.sees, "(?i)notices")
             assert b"owned\x07" not in screen.written
             assert b"\x1b[2J" not in screen.written.split(b"\x1b[?1049h", 1)[1]

@@ -362,7 +362,7 @@ async def test_without_colour(size: tuple[int, int], monkeypatch: pytest.MonkeyP
     async with app.run_test(size=size) as pilot:
         await frame(app, pilot, 3)
         assert app.theme == "mono"
-        for key in ("question_mark", "a", "ctrl+p", "slash", "i"):
+        for key in ("question_mark", "a", "ctrl+p", "slash", "i", "I", "b"):
             await pilot.press(key)
             await frame(app, pilot, 5)
             await pilot.press("escape")
@@ -505,7 +505,7 @@ async def test_notices_show_and_make_way_for_the_keys() -> None:
         await frame(app, pilot, 1, seconds=30)
         assert "help" in screen_lines(app)[-1]
         assert "2 notices" in screen_lines(app)[-1]
-        await pilot.press("i")
+        await pilot.press("I")
         await pilot.pause()
         assert isinstance(app.screen, NoticesScreen)
         assert "[red]text" in screen_text(app)
@@ -616,3 +616,46 @@ def test_positions_that_cannot_be_read_are_said_and_not_overwritten(tmp_path: Pa
     assert file.read_text() == "[1, 2]"
     file.write_text('{"sim:X": {"size": "many"}}')
     assert Holdings(file).of("sim:X") is None
+
+
+async def test_one_number_is_explained_by_choice_or_by_name() -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("5", "i")
+        await pilot.pause()
+        first = screen_text(app)
+        assert "Flow: where a number comes from" in first
+        assert "window 60s; 50% of it on the tape" in first
+        names = app.main.panels["flow"].metrics
+        assert f"what {names[0]} means" in first
+        await pilot.press("down")
+        await pilot.pause()
+        assert f"what {names[1]} means" in screen_text(app)
+        await pilot.press(*"ti(7s)")
+        await pilot.pause()
+        assert "what ti(7s) means" in screen_text(app)
+        await pilot.press("escape", "7", "i")
+        await pilot.pause()
+        assert "what last means" in screen_text(app), "the tape's own numbers are those of the market"
+    assert problems(app) == []
+
+
+async def test_an_anchor_is_typed_asked_for_and_taken_away() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await frame(app, pilot, 2)
+        await pilot.press("b", *"noon", "enter")
+        await pilot.pause()
+        assert "'noon' is no time" in screen_text(app)
+        await pilot.press("ctrl+u", *"10s", "enter")
+        await frame(app, pilot, 2)
+        assert app.screen is app.main
+        _, request = monitor_of(app).requests[-1]
+        assert request.anchor is not None
+        assert any(key.startswith("vwap(20") for key in request.metrics)
+        assert "since" in screen_text(app)
+        await pilot.press("b", "ctrl+u", "enter")
+        await frame(app, pilot, 2)
+        assert monitor_of(app).requests[-1][1].anchor is None
+    assert problems(app) == []

@@ -165,6 +165,8 @@ class RowPanel(Widget):
     HZ: ClassVar[float] = 10.0
     #: Metric keys the panel needs in `ViewRequest.metrics`.
     METRICS: ClassVar[tuple[str, ...]] = ()
+    #: Metrics that say where the numbers of a panel without any come from.
+    NUMBERS: ClassVar[tuple[str, ...]] = ("last", "mid", "spread_bps", "cvd", "delta(60s)")
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

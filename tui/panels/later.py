@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from engine.position import Position
 
 
-def make(name: str, position_of: Callable[[str], Position | None]) -> RowPanel | None:
-    """The panel of this id; None for one that is not made here. `position_of` a market: the user's own."""
+def make(
+    name: str, position_of: Callable[[str], Position | None], anchor_of: Callable[[str], int | None]
+) -> RowPanel | None:
+    """The panel of this id; None for one that is not made here. `position_of` a market: the user's own, and
+    `anchor_of` one: where its profile is to begin."""
     match name:
         case "cost":
             from tui.panels.cost import Cost
@@ -29,7 +32,7 @@ def make(name: str, position_of: Callable[[str], Position | None]) -> RowPanel |
         case "profile":
             from tui.panels.profile import Profile
 
-            return Profile(id=name)
+            return Profile(id=name, anchor_of=anchor_of)
         case "liquidity":
             from tui.panels.liquidity import Liquidity
 

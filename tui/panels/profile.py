@@ -1,9 +1,11 @@
-"""Where the session's volume traded: a histogram by price, its point of control, value area and nodes."""
+"""Where volume traded, since the session or an anchor began: a histogram by price, control point, value area, nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
+from engine.instant import instant_text
 from engine.view import EngineView, HistogramView, MarketView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
@@ -54,41 +56,71 @@ def legend(view: MarketView, shown: HistogramView, glyphs: Glyphs) -> Runs:
     return (("dim", f" {glyphs.poc} POC {poc}  VA {low} to {high}"),)
 
 
-def lines_in(height: int) -> tuple[Line, ...]:
+def anchored_lines(anchor: int | None) -> tuple[Line, ...]:
+    """What else counts from an anchor (ns)."""
+    if anchor is None:
+        return ()
+    since = instant_text(anchor)
+    return (
+        Line("VWAP since", (f"vwap({since})",), "price", "", "the anchor"),
+        Line("delta since", (f"cvd({since})",), "signed"),
+    )
+
+
+def lines_in(height: int, anchor: int | None = None) -> tuple[Line, ...]:
     """The lines below a histogram when there are so many rows for both: at most a half of them are lines."""
-    return LINES[: max(0, (height - 1) // 2)]
+    return (*anchored_lines(anchor), *LINES)[: max(0, (height - 1) // 2)]
 
 
 class Profile(RowPanel):
-    """Session profile around the price."""
+    """Session profile around the price. `anchor_of` a market: where the user wants it to begin (ns), if anywhere."""
 
     TITLE = "PROFILE"
     CHANNEL = "trades"
     HZ = 1.0
     METRICS = METRICS
 
-    def request_fields(self) -> Mapping[str, int]:
-        """As many prices as there are rows between the header and the legend."""
-        room = self.size.height - 1
-        return {"histogram_rows": max(1, room - 1 - len(lines_in(room)))}
+    def __init__(self, *, id: str | None = None, anchor_of: Callable[[str], int | None] = lambda _: None) -> None:
+        super().__init__(id=id)
+        self._anchor_of = anchor_of
+
+    @property
+    def begins(self) -> int | None:
+        """Where it begins in the market that is shown, ns; None: with the session."""
+        return None if self.view is None else self._anchor_of(self.view.instrument.market)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metric keys the panel needs now."""
+        return (*keys_of(anchored_lines(self.begins)), *self.METRICS)
+
+    def request_for(self, market: str) -> Mapping[str, Any]:
+        """As many prices as there are rows between the header and the legend, from the market's anchor on."""
+        room, anchor = self.size.height - 1, self._anchor_of(market)
+        return {"histogram_rows": max(1, room - 1 - len(lines_in(room, anchor))), "anchor": anchor}
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """What a row holds."""
+        since = "session" if self.begins is None else f"since {fmt.clock(self.begins)}"
         if view.histogram is None:
-            return (("dim", "session volume by price"),)
+            return (("dim", f"{since}, volume by price"),)
         unit = fmt.foreign(view.instrument.unit, 8)
         step = view.histogram.width * float(view.instrument.tick)
-        return (("dim", f"session, {unit} a row of {fmt.size(step, 8).strip()}; H L nodes"),)
+        return (("dim", f"{since}, {unit} a row of {fmt.size(step, 8).strip()}; H L nodes"),)
 
     def missing(self, view: MarketView, overview: EngineView) -> str | None:
         """Before the first trade of the session there is none."""
         text = no_data(view, "trades", "trades")
-        return text or (None if view.histogram is not None else "no data yet: waiting for the session's first trade")
+        return text or (
+            None
+            if view.histogram is not None
+            else "no data yet: waiting for the first trade of the session or since the anchor"
+        )
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
         """The histogram, then its numbers."""
         if view.histogram is None:
             return []
         rows = histogram_rows(view, view.histogram, width, self._glyphs)
-        tail = [legend(view, view.histogram, self._glyphs), *block(view, lines_in(height), self._glyphs)]
+        tail = [legend(view, view.histogram, self._glyphs), *block(view, lines_in(height, self.begins), self._glyphs)]
         return [*rows[: max(0, height - len(tail))], *tail][:height]

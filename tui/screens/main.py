@@ -123,7 +123,7 @@ class MainScreen(Screen[None]):
         """A panel that the plan has for the first time. Those of the default layout are there from the start."""
         from tui.panels import later
 
-        panel = later.make(name, self.holdings.of)
+        panel = later.make(name, self.holdings.of, self.chosen.anchors.get)
         if panel is not None:
             panel.set_clock(self._fps)
             self.panels[name] = panel
@@ -273,6 +273,24 @@ class MainScreen(Screen[None]):
         title = TITLES.get((panel.id or "").rstrip("2"), "")
         self.app.push_screen(ProvenanceScreen(title, [each for each in told if each is not None], self.view.t))
 
+    def action_number(self) -> None:
+        """Where one number comes from: of the focused panel, or any."""
+        from tui.screens.number_card import NumberCard
+
+        panel, market = self.panels.get(self._focused()), self.chosen.choose(self.monitor.markets())
+        if panel is None or market is None or self.view is None:
+            self.notify("There are no numbers to explain yet.", severity="warning")
+            return
+        title = TITLES.get((panel.id or "").rstrip("2"), "")
+
+        def clock() -> int:
+            view = self.monitor.view(market, ViewRequest(1, tape_rows=1, series_columns=1))
+            return 0 if view is None else view.t
+
+        self.app.push_screen(
+            NumberCard(title, panel.metrics or panel.NUMBERS, lambda name: self.monitor.explain(market, name), clock)
+        )
+
     def action_position(self) -> None:
         """Enter the position in the market that is shown."""
         from tui.screens.position_form import PositionForm
@@ -292,6 +310,26 @@ class MainScreen(Screen[None]):
             self.action_panel("risk")
 
         self.app.push_screen(PositionForm(self.view.instrument, self.holdings.of(market)), entered)
+
+    def action_anchor(self) -> None:
+        """Choose where the profile of the market that is shown begins."""
+        from tui.screens.anchor_form import AnchorForm
+
+        if self.view is None or not self.view.t:
+            self.notify("There is no market yet.", severity="warning")
+            return
+        market = self.view.instrument.market
+
+        def chosen(answer: tuple[int | None] | None) -> None:
+            if answer is None:
+                return
+            if answer[0] is None:
+                self.chosen.anchors.pop(market, None)
+            else:
+                self.chosen.anchors[market] = answer[0]
+            self.action_panel("profile")
+
+        self.app.push_screen(AnchorForm(market, self.chosen.anchors.get(market), self.view.t), chosen)
 
     def action_layout(self, step: int) -> None:
         """The next layout."""

@@ -33,7 +33,7 @@ class NoticesScreen(Dialog[None]):
     """All notices, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i,q", "close", "Close", show=False),
+        Binding("I,q", "close", "Close", show=False),
         Binding("j,down", "line(1)", "Down", show=False),
         Binding("k,up", "line(-1)", "Up", show=False),
     ]
