@@ -62,7 +62,8 @@ class TickBook:
             if prices:
                 side.reset(max(prices) if side.sign > 0 else min(prices))
                 for px, size in zip(prices, sizes, strict=True):
-                    side.sizes[side.slot_at(px)] = size
+                    slot = side.slot_at(px)  # first: it may give the side longer arrays
+                    side.sizes[slot] = size
                 side.best = side.next_best(0)
                 side.settle()
         self.known_low = min(bid_px, default=None)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.book import TickBook
-from engine.book_side import WINDOW
+from engine.book_side import SPILL, WINDOW
 from engine.instrument import Instrument, OffGridError
 from engine.sparse_book import SparseBook
 from engine.tape import NO_ASK, NO_BID
@@ -95,6 +95,17 @@ def test_equals_a_dictionary(kind: type[TickBook] | type[SparseBook], carrier: s
         if step % 7 == 0:
             book.recentre()
         same(book, truth, rng)
+
+
+@pytest.mark.parametrize("kind", [TickBook, SparseBook])
+def test_a_snapshot_of_more_far_levels_than_the_spill_begins_with(kind: type[TickBook] | type[SparseBook]) -> None:
+    book, truth, rng = kind(INSTRUMENT), DictBook(), random.Random(1)
+    mid, apart, count = 100_000_000, 7 * WINDOW // SPILL, 2 * SPILL
+    bids = [(mid - apart * i, rng.randrange(1, 9_000)) for i in range(1, count)]
+    asks = [(mid + apart * i, rng.randrange(1, 9_000)) for i in range(1, count)]
+    truth.update(bids, asks)
+    book.replace(text(bids), text(asks))
+    same(book, truth, rng)
 
 
 def test_crossed_and_one_sided_books_are_said_to_be_so() -> None:
