@@ -18,10 +18,19 @@ TICK_S = 0.03
 
 
 class Playback:
-    """Where a replay stands and how it goes on; the controls a front end holds."""
+    """Where a replay stands and how it goes on; the controls a front end holds.
 
-    def __init__(self, speed: float, wall: Callable[[], float] = time.monotonic) -> None:
+    `begin` of the tape's first time (ns) is where pacing begins: what comes before is folded at once, as its history.
+    """
+
+    def __init__(
+        self,
+        speed: float,
+        wall: Callable[[], float] = time.monotonic,
+        begin: Callable[[int], int] | None = None,
+    ) -> None:
         self._wall = wall
+        self._begin = begin
         self._speed = speed
         self._paused = False
         self._wake = asyncio.Event()
@@ -34,6 +43,13 @@ class Playback:
     def view(self) -> PlayView:
         """Position, for a screen."""
         return PlayView(self.start, None, self.t, self._speed, self._paused, self.done)
+
+    def opened(self, first: int) -> None:
+        """The tape's first row has been read; `first` is its time."""
+        if self.start is None:
+            self.start = first
+            if self._begin is not None and self.sought is None:
+                self.sought = max(first, self._begin(first))
 
     def pause(self) -> None:
         """Stop feeding the tape."""
@@ -58,6 +74,12 @@ class Playback:
     def _rouse(self) -> None:
         self._anchor = None
         self._wake.set()
+
+    def arrive(self) -> None:
+        """Everything up to the time that was sought is folded: time runs on from there."""
+        if self.sought is not None and not self._paused:
+            self._anchor = (self._wall(), self.sought)
+        self.sought = None
 
     def now(self, first: int) -> int | None:
         """Tape time due by now (None: all of it); `first` is the time of the next row."""
@@ -111,6 +133,8 @@ class ReplayFeed:
                 return
             if finished:
                 play.done = True
+                if play.sought is not None and play.t is not None and play.sought > play.t:
+                    engine.notice(self.name, "the recording ends before the time that was asked for; this is its end")
                 # Only a seek back is one: there is nothing beyond the end.
                 while play.sought is None or (play.t is not None and play.sought >= play.t):
                     play.sought = None
@@ -137,14 +161,13 @@ class ReplayFeed:
         sink = engine.open(chunk.instrument)
         ends = np.flatnonzero(chunk.rows["flags"] & Flag.LAST)
         times = np.maximum.accumulate(chunk.rows["ts"][ends])
-        if play.start is None:
-            play.start = int(times[0])
+        play.opened(int(times[0]))
         done = 0  # messages pushed
         while done < len(ends):
             if play.sought is not None and play.sought < int(times[done]):
                 if play.t is not None and play.sought < play.t:
                     return False
-                play.sought = None
+                play.arrive()
             until = play.now(int(times[done]))
             ready = len(ends) if until is None else int(np.searchsorted(times, until, side="right"))
             ready = min(ready, done + SLICE_ROWS)

@@ -53,10 +53,12 @@ class Recording:
 class Player:
     """A replay that is watched, on a wall clock of its own."""
 
-    def __init__(self, speed: float = 1.0, archive: Recording | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, archive: Recording | None = None, begin: Callable[[int], int] | None = None
+    ) -> None:
         self.wall = 1000.0
         self.archive = archive or Recording()
-        self.play = Playback(speed, lambda: self.wall)
+        self.play = Playback(speed, lambda: self.wall, begin)
         self.runtime = Runtime([ReplayFeed(self.archive, self.play)], metrics=METRICS, chart=True)
         self.task: asyncio.Task[None] | None = None
 
@@ -169,12 +171,9 @@ async def test_a_seek_gives_the_state_of_a_fresh_fold(paused: bool) -> None:
             row = int(times[int(max(0.0, share) * (len(times) - 1))])
             player.play.seek(row if share >= 0 else row - 99 * SECOND)
             await player.settled()
-            at = row if paused else int(player.play.t or 0)
-            same(picture(player.market), fresh(player.archive.until(at)))
-            if not paused:
-                # Going on at once, it has taken the next row too, which is due now.
-                assert at == int(times[np.searchsorted(times, row, side="right")])
-        assert player.archive.passes == (3 if paused else 4)  # paused at the start, there is nothing before it
+            # Time runs on from there, and the wall stands still.
+            same(picture(player.market), fresh(player.archive.until(row)))
+        assert player.archive.passes == 3  # at the start, there is nothing before it
 
 
 async def test_the_end_stays_for_a_seek_back() -> None:
@@ -212,3 +211,20 @@ async def test_several_markets_are_begun_anew_together() -> None:
         await player.settled()
         assert {market.t for market in player.runtime.markets.values()} == {int(times[0])}
         assert player.archive.passes == 2
+
+
+async def test_a_replay_that_begins_inside_has_its_past_as_history() -> None:
+    times = Recording().times
+    at = int(times[len(times) // 2])
+    async with Player(begin=lambda first: at if first == int(times[0]) else 0) as player:
+        same(picture(player.market), fresh(player.archive.until(at)))
+        assert not player.play.done
+        player.play.seek(int(times[0]))  # what lies before can still be looked at
+        await player.settled()
+        same(picture(player.market), fresh(player.archive.until(int(times[0]))))
+
+
+async def test_a_replay_that_is_to_begin_after_its_end_says_so() -> None:
+    async with Player(begin=lambda first: first + 10**18) as player:
+        assert player.play.done
+        assert any("ends before the time" in notice.text for notice in player.runtime.overview().notices)

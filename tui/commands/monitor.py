@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui.commands.begin import add_begin_argument, read_begin
 from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import Sources, add_source_arguments, check_venues, day_lots, open_sources, read_config
 from tui.config.loading import LoadedConfig
@@ -49,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="recordings; files of one market in their order")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="seconds of tape a second (0: no pacing)")
+    add_begin_argument(parser)
     add_source_arguments(parser)
     add_screen_arguments(parser)
     parser.set_defaults(run=run_play, fresh=True)
@@ -58,12 +60,13 @@ def run_play(args: argparse.Namespace) -> int:
     """The monitor over recordings."""
     if args.speed < 0 or args.speed != args.speed:
         raise UsageError("--speed: must be 0 or more")
+    begin = read_begin(args.begin)
     missing = [text for text in args.sources if not Path(text).exists()]
     if missing:
         raise Failure(f"{missing[0]}: no such file")
     tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
     loaded = read_config(args, strict=False)
-    sources = open_sources(args, loaded, paced=True, speed=args.speed)
+    sources = open_sources(args, loaded, paced=True, speed=args.speed, begin=begin.at if begin else None)
     return _open(args, loaded, lambda: sources, sources.markets, sources.playback)
 
 

@@ -102,8 +102,16 @@ def check_venues(markets: Sequence[str]) -> None:
                 raise Failure(str(error)) from None
 
 
-def open_sources(args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool, speed: float = 1.0) -> Sources:
-    """Feeds for what was named in `args.sources`; `paced` recordings run by their own clock, with controls."""
+def open_sources(
+    args: argparse.Namespace,
+    loaded: LoadedConfig,
+    *,
+    paced: bool,
+    speed: float = 1.0,
+    begin: Callable[[int], int] | None = None,
+) -> Sources:
+    """Feeds for what was named in `args.sources`; `paced` recordings run by their own clock, with controls, from
+    `begin` of their first time (ns) on."""
     files: list[Path] = []
     wanted: dict[str, list[str]] = {}
     for text in args.sources:
@@ -116,7 +124,7 @@ def open_sources(args: argparse.Namespace, loaded: LoadedConfig, *, paced: bool,
         raise UsageError("give either recordings or live markets, not both")
     try:
         if files:
-            return _recorded(args, files, paced, speed)
+            return _recorded(args, files, paced, speed, begin)
         return _live(args, loaded, wanted, paced)
     except SourceError as error:
         raise Failure(str(error)) from None
@@ -139,11 +147,17 @@ def open_archive_of(args: argparse.Namespace, files: Sequence[Path]) -> FileArch
     )
 
 
-def _recorded(args: argparse.Namespace, files: Sequence[Path], paced: bool, speed: float) -> Sources:
+def _recorded(
+    args: argparse.Namespace,
+    files: Sequence[Path],
+    paced: bool,
+    speed: float,
+    begin: Callable[[int], int] | None,
+) -> Sources:
     from connectors.replay import Playback, ReplayFeed
 
     archive = open_archive_of(args, files)
-    playback = Playback(speed) if paced else None
+    playback = Playback(speed, begin=begin) if paced else None
     return Sources((ReplayFeed(archive, playback),), False, archive.markets, playback)
 
 

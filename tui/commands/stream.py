@@ -23,6 +23,7 @@ from engine.runtime import Runtime
 from engine.sampling import Reader
 from engine.tape import Ints
 from engine.view import Notice
+from tui.commands.begin import Begin, add_begin_argument, read_begin
 from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import Sources, add_source_arguments, day_lots, open_sources, read_config
 from tui.config.fees import fees_of
@@ -51,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
         "--list", action="store_true", help="list the metrics with arguments, unit, meaning and warm-up"
     )
     parser.add_argument("--for", dest="duration", metavar="DURATION", help="stop after this much of each market's tape")
+    add_begin_argument(parser)
     add_source_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -68,9 +70,12 @@ def run(args: argparse.Namespace) -> int:
         metrics = tuple(parse_metrics(args.metrics))
     except MetricError as error:
         raise UsageError(f"--metrics: {error}") from None
+    begin = read_begin(args.begin)
     loaded = read_config(args, strict=True)
     sources = open_sources(args, loaded, paced=False)
-    return asyncio.run(_stream(sources, metrics, every, duration, args, fees_of(loaded.config)))
+    if begin is not None and sources.live:
+        raise UsageError("--from is for recordings: a live market begins when it is asked for")
+    return asyncio.run(_stream(sources, metrics, every, duration, begin, args, fees_of(loaded.config)))
 
 
 def _duration(option: str, text: str) -> int:
@@ -170,7 +175,13 @@ class LineSampler:
     """Turns the grid instants of one market into lines (engine.sampling.Sampler)."""
 
     def __init__(
-        self, instrument: Instrument, every: int, metrics: tuple[Metric, ...], lines: Lines, span: Span | None = None
+        self,
+        instrument: Instrument,
+        every: int,
+        metrics: tuple[Metric, ...],
+        lines: Lines,
+        span: Span | None = None,
+        begin: Begin | None = None,
     ) -> None:
         self._market = instrument.market
         self._every = every
@@ -179,6 +190,8 @@ class LineSampler:
         self._number = lines.join()
         self._span = span or Span(None)
         self._span.join()
+        self._begin = begin
+        self._first: int | None = None  # no instant before it is wanted
         self._end: int | None = None  # no instant from here on is wanted
         self._ended = False
 
@@ -196,14 +209,17 @@ class LineSampler:
         """See Sampler."""
         if not len(times):
             return
-        if self._end is None:
-            self._end = self._span.end(int(times[0]), self._every)
-        wanted = int(np.searchsorted(times, self._end))
-        columns = [reader.values(metric, times)[:wanted].tolist() for metric in self._metrics]
-        book, trades = reader.trust(times)
+        if self._first is None:
+            self._first = int(times[0]) if self._begin is None else self._begin.at(int(times[0]))
+        early = int(np.searchsorted(times, self._first))
+        if self._end is None and early < len(times):
+            self._end = self._span.end(int(times[early]), self._every)
+        wanted = early if self._end is None else max(early, int(np.searchsorted(times, self._end)))
+        columns = [reader.values(metric, times)[early:wanted].tolist() for metric in self._metrics]
+        book, trades = (states[early:wanted] for states in reader.trust(times))
         keys = [metric.key for metric in self._metrics]
         lines = []
-        for i, t in enumerate(times[:wanted].tolist()):
+        for i, t in enumerate(times[early:wanted].tolist()):
             values: dict[str, float | None] = {}
             flags: dict[str, str] = {}
             for key, column in zip(keys, columns, strict=True):
@@ -219,7 +235,7 @@ class LineSampler:
                 line["flags"] = flags
             lines.append((t, _encode(line) + b"\n"))
         self._lines.add(self._number, int(times[-1]) + 1, lines)
-        if wanted < len(times) and not self._ended:
+        if self._end is not None and wanted < len(times) and not self._ended:
             self._ended = True
             self._span.leave()
 
@@ -229,6 +245,7 @@ async def _stream(
     metrics: tuple[Metric, ...],
     every: int,
     duration: int | None,
+    begin: Begin | None,
     args: argparse.Namespace,
     fees: Callable[[Instrument], FeeSchedule | None],
 ) -> int:
@@ -236,9 +253,12 @@ async def _stream(
     expected = 1 if sources.live else max(1, len(sources.markets))
     span = Span(duration, expected)
     refused: list[OSError] = []
+    written = 0
 
     def write(data: bytes) -> None:
         # The engine must not take a reader that has gone, or a full disk, for a fault of the source.
+        nonlocal written
+        written += len(data)
         if not refused:
             try:
                 out.write(data)
@@ -251,7 +271,7 @@ async def _stream(
     lines = Lines(write, not sources.live, expected)
     runtime = Runtime(
         sources.feeds,
-        samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, span)],
+        samplers=lambda instrument: [LineSampler(instrument, every, metrics, lines, span, begin)],
         day_lots=day_lots(args),
         fees=fees,
         on_notice=_tell,
@@ -282,6 +302,8 @@ async def _stream(
         return 1
     if not runtime.markets:
         raise Failure("the sources held no rows: nothing to stream")
+    if begin is not None and not written:
+        raise Failure("--from: the recordings end before that time")
     return 0
 
 

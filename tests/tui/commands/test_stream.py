@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,34 @@ def test_the_span_has_passed_when_all_are_through() -> None:
     assert span.passed.is_set()
     assert [span.end(100, every) for every in (1, 3, 10, 50)] == [110, 109, 110, 150]
     assert Span(None).end(100, 1) > 1 << 61
+
+
+def test_what_lies_before_the_beginning_warms_up_and_is_not_printed(home: Path, run: Run) -> None:
+    trades = random_trades(5)
+    file = trades_file(home / "LTCUSDT_made.csv", trades)
+    asked = ("--metrics", "cvd,vpin(5,10),last")
+    _, whole, _ = run(file, *asked)
+    begin = whole[len(whole) // 2]["t"]
+    text = datetime.fromtimestamp(begin / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    for typed in (text, text[11:]):
+        code, lines, _ = run(file, *asked, "--from", typed)
+        assert code == 0
+        assert lines == [line for line in whole if line["t"] >= begin]
+    assert lines[0]["metrics"]["vpin(5,10)"] is not None
+    _, lines, _ = run(file, *asked, "--from", text, "--for", "5s")
+    assert [line["t"] for line in lines] == [begin + i * SECOND for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("noon", 2, "--from: 'noon' is no time; write a UTC time such as"),
+        ("2025-02-30", 2, "one that there is"),
+        ("2030-01-01", 1, "the recordings end before that time"),
+    ],
+)
+def test_a_beginning_that_cannot_be(home: Path, run: Run, typed: str, code: int, said: str) -> None:
+    file = trades_file(home / "LTCUSDT_made.csv", random_trades(5))
+    status, lines, err = run(file, "--from", typed)
+    assert (status, lines) == (code, [])
+    assert said in err
