@@ -72,6 +72,36 @@ async def _binance_markets(settings: VenueSettings) -> list[Instrument]:
     return [x.instrument for x in listed if x.trading]
 
 
+def _open_kraken(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.kraken.feed import Kraken, endpoints
+    from connectors.live.feed import LiveFeed
+
+    return LiveFeed(Kraken(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _kraken_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.kraken.feed import Kraken, endpoints
+    from connectors.live.feed import list_markets
+
+    listed = await list_markets(Kraken(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
+def _open_deribit(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.deribit.feed import Deribit, endpoints
+    from connectors.live.feed import LiveFeed
+
+    return LiveFeed(Deribit(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _deribit_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.deribit.feed import Deribit, endpoints
+    from connectors.live.feed import list_markets
+
+    listed = await list_markets(Deribit(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
 def _open_simulator(symbols: Sequence[str], settings: VenueSettings) -> Feed:
     from connectors.simulator import SimulatedFeed
 
@@ -91,6 +121,8 @@ async def _simulated_markets(_settings: VenueSettings) -> list[Instrument]:
 VENUES: Mapping[str, Venue] = MappingProxyType(
     {
         "binance": Venue(_open_binance, _binance_markets),
+        "kraken": Venue(_open_kraken, _kraken_markets),
+        "deribit": Venue(_open_deribit, _deribit_markets),
         "sim": Venue(_open_simulator, _simulated_markets),
     }
 )

@@ -1,0 +1,152 @@
+"""Which updates make a Kraken book: those that leave it as its checksum says.
+
+https://docs.kraken.com/exchange/guides/websockets/book-checksum-v2: the venue numbers nothing. Every message carries a
+CRC32 over the ten best levels of each side as they are after it. So a copy of the book is kept here; the whole message
+is applied to it, levels of no size are dropped, the copy is cut to the depth subscribed to (deletions beyond it are
+never sent), and only if the checksum is right the changes are given on, with the levels that were cut away as
+deletions. The checksum proves the ten best levels; the others are as good as the stream.
+
+What is known of a book of limited depth ends at its last level, and comes nearer as better levels push it out. The
+snapshot given on holds the better half of the levels, the rest follow as changes: so the horizon stays true until the
+market has moved through the other half, and then it is set anew.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from zlib import crc32
+
+from connectors.kraken.messages import Book, Level
+from connectors.live.wire import Broken, Step, Update, Verdict
+from engine.codes import Reason
+from engine.feed import Levels
+from engine.instrument import Instrument
+
+_CHECKED = 10
+#: Messages between two looks at how far the price has come toward the horizon.
+_LOOK_EVERY = 128
+
+#: Of a level: its price as text, its size, its digits as the checksum takes them.
+_Held = tuple[str, float, str]
+
+
+class KrakenBook:
+    """The checksum rule of one market; a `BookRule`."""
+
+    def __init__(self, instrument: Instrument, depth: int) -> None:
+        price_decimals = instrument.price_digits
+        size_decimals = max(0, -int(instrument.lot.normalize().as_tuple().exponent))
+        self._decimals = price_decimals, size_decimals
+        # Keys rise from the best level on: the price of asks, the negative price of bids.
+        self._bids = _Side(-1.0, depth, self._decimals)
+        self._asks = _Side(1.0, depth, self._decimals)
+        self._synced = False
+        self._count = 0  # messages of this book: what stands for a sequence number
+
+    @property
+    def synced(self) -> bool:
+        """See BookRule."""
+        return self._synced
+
+    def reset(self) -> None:
+        """See BookRule."""
+        self._synced = False
+        self._bids.clear()
+        self._asks.clear()
+
+    def take(self, message: object) -> Verdict:
+        """See BookRule."""
+        assert isinstance(message, Book)
+        if not self._synced and not message.snapshot:
+            return Step.WAIT
+        bids, asks = self._bids, self._asks
+        if message.snapshot:
+            bids.clear()
+            asks.clear()
+        bid_changes, ask_changes = bids.apply(message.bids), asks.apply(message.asks)
+        if crc32((asks.checked() + bids.checked()).encode()) != message.checksum:
+            self.reset()
+            return Broken(Reason.BAD_CHECKSUM)
+        self._synced = True
+        self._count += 1
+        if message.snapshot:
+            return self._whole(message.ts)
+        update = Update(message.ts, self._count, list(bid_changes.items()), list(ask_changes.items()))
+        if bids.cut_inside or asks.cut_inside or (self._count % _LOOK_EVERY == 0 and (bids.near or asks.near)):
+            return [update, *self._whole(message.ts)]
+        return (update,)
+
+    def _whole(self, ts: int) -> list[Update]:
+        """The book as it stands: the part that its horizon is set by, and the rest."""
+        (bids, more_bids), (asks, more_asks) = self._bids.halves(), self._asks.halves()
+        whole = [Update(ts, self._count, bids, asks, snapshot=True)]
+        if more_bids or more_asks:
+            whole.append(Update(ts, self._count, more_bids, more_asks))
+        return whole
+
+
+class _Side:
+    """One side of the copy."""
+
+    def __init__(self, sign: float, depth: int, decimals: tuple[int, int]) -> None:
+        self._sign, self._depth, self._decimals = sign, depth, decimals
+        self._keys: list[float] = []
+        self._held: dict[float, _Held] = {}
+        self._horizon = float("inf")  # levels up to this key are said to be known
+        self.cut_inside = False  # the last message has pushed a level out that was said to be known
+
+    def clear(self) -> None:
+        self._keys.clear()
+        self._held.clear()
+        self._horizon, self.cut_inside = float("inf"), False
+
+    def apply(self, levels: Sequence[Level]) -> dict[str, float]:
+        """Set the levels in their order and cut what is beyond the depth: all changes, each price once."""
+        keys, held, sign = self._keys, self._held, self._sign
+        price_decimals, size_decimals = self._decimals
+        changes: dict[str, float] = {}
+        for price, size, price_text, size_text in levels:
+            key = sign * price
+            changes[price_text] = size
+            if not size:
+                if held.pop(key, None) is not None:
+                    del keys[bisect_left(keys, key)]
+                continue
+            if key not in held:
+                insort(keys, key)
+            held[key] = price_text, size, _digits(price_text, price_decimals) + _digits(size_text, size_decimals)
+        self.cut_inside = False
+        while len(keys) > self._depth:
+            key = keys.pop()
+            changes[held.pop(key)[0]] = 0.0
+            self.cut_inside |= key <= self._horizon
+        return changes
+
+    def checked(self) -> str:
+        """What the checksum is taken over."""
+        held = self._held
+        return "".join([held[key][2] for key in self._keys[:_CHECKED]])
+
+    @property
+    def near(self) -> bool:
+        """Whether the price has come so near to the horizon that it should be set anew."""
+        keys = self._keys
+        return len(keys) > self._depth // 2 and bisect_left(keys, self._horizon) < self._depth // 4
+
+    def halves(self) -> tuple[Levels, Levels]:
+        """The levels that are said to be known, and the others. All of them are, if there are not more in the book
+        of the venue; then the horizon is the last of them."""
+        keys = self._keys
+        known = len(keys) if len(keys) < self._depth else (len(keys) + 1) // 2
+        self._horizon = keys[known - 1] if known else float("inf")
+        levels = [self._held[key][:2] for key in keys]
+        return levels[:known], levels[known:]
+
+
+def _digits(text: str, decimals: int) -> str:
+    """A number's digits as written, with the instrument's decimals at least, no point, no leading zeros."""
+    whole, _, fraction = text.partition(".")
+    if len(fraction) < decimals:
+        fraction = fraction.ljust(decimals, "0")
+    return (whole + fraction).lstrip("0")
