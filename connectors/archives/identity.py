@@ -54,6 +54,7 @@ class Identity:
     base: str = ""
     quote: str = ""
     doubt: str = ""
+    fixed_tick: bool = True
 
     @property
     def market(self) -> str:
@@ -64,7 +65,7 @@ class Identity:
         """The instrument on the given grid."""
         return Instrument(
             self.venue, self.symbol, tick, lot, self.kind, self.contract, self.native, self.base, self.quote,
-            inferred=inferred,
+            fixed_tick=self.fixed_tick, inferred=inferred,
         )  # fmt: skip
 
 
@@ -80,6 +81,12 @@ def from_native(venue: str, native: str, kind: ContractKind) -> Identity:
     suffix = f"-{expiry}" if expiry and expiry != "PERP" else ""
     contract = _coin_margined_contract(base) if kind == "inverse" and venue == "binance" else Decimal(1)
     return Identity(venue, f"{base}/{quote}:{settle}{suffix}", kind, contract, native, base, quote)
+
+
+def of_instrument(instrument: Instrument) -> Identity:
+    """The market of an instrument that a venue's own listing gave."""
+    i = instrument
+    return Identity(i.venue, i.symbol, i.kind, i.contract, i.native, i.base, i.quote, fixed_tick=i.fixed_tick)
 
 
 def binance_kind(native: str, futures: bool) -> ContractKind:
