@@ -14,8 +14,11 @@ from connectors.archives.binance_capture import CaptureReader, TickerHook
 from connectors.archives.digits import step
 from connectors.archives.faults import excerpt
 from connectors.archives.identity import Identity, binance_kind, from_native, from_tardis, from_user, with_contract
-from connectors.archives.merge import interleaved, stretches
+from connectors.archives.merge import in_turn, interleaved, stretches
 from connectors.archives.opening import EXPECTED, Notify, head
+from connectors.archives.recorded import recorded_venues
+from connectors.archives.session import SessionMarket, SessionReader
+from connectors.archives.session_lines import looks_like_session
 from connectors.archives.tardis_book import BookReader
 from connectors.archives.times import epoch_of
 from connectors.archives.trade_csv import TradeReader
@@ -26,20 +29,26 @@ from engine.tape import Rows
 
 #: How much of a file is looked at to recognise it.
 _HEAD = 1 << 20
+#: Lines of a capture that are looked at to find out whose it is.
+_LINES_SNIFFED = 200
 #: Stretch of time after which markets take turns: what a paced replay shows of several is at most so far apart.
 TURN_NS = 250_000_000
 
 _NAME = re.compile(r"([A-Z0-9]{4,20}(?:_PERP|_\d{6})?)(?=[-_. ])")
 
 
-class _Reader(Protocol):
-    """One kind of files of one market."""
+class _Digits(Protocol):
+    """Something whose prices and sizes show a grid."""
 
     @property
     def price_decimals(self) -> tuple[int, int]: ...
 
     @property
     def size_decimals(self) -> tuple[int, int]: ...
+
+
+class _Reader(_Digits, Protocol):
+    """One kind of files of one market."""
 
     def rows(self, instrument: Instrument, notice: Notify) -> Iterator[Rows]: ...
 
@@ -64,7 +73,13 @@ class _Market:
     identity: Identity
     files: list[_File] = field(default_factory=list)
     readers: list[_Reader] = field(default_factory=list)
+    session: SessionMarket | None = None  # instead of files and readers
     instrument: Instrument | None = None
+
+    @property
+    def digits(self) -> Sequence[_Digits]:
+        """What its grid can be told by."""
+        return self.readers if self.session is None else (self.session,)
 
 
 class FileArchive:
@@ -74,9 +89,16 @@ class FileArchive:
     turn_ns: int = TURN_NS
 
     def __init__(
-        self, paths: Sequence[Path], markets: Sequence[_Market], tick: Decimal | None, lot: Decimal | None
+        self,
+        paths: Sequence[Path],
+        markets: Sequence[_Market],
+        session: SessionReader | None,
+        tick: Decimal | None,
+        lot: Decimal | None,
     ) -> None:
+        """`session`: the reader of those of the markets that have a `session`."""
         self._paths = tuple(paths)
+        self._session = session
         self._markets = tuple(markets)
         self._tick, self._lot = tick, lot
         self._told: set[tuple[str, str]] = set()
@@ -104,30 +126,46 @@ class FileArchive:
                 notice(source, text)
 
         instruments = [self._instrument(market, once) for market in self._markets]
-        sources = [
-            _rows_of(market.readers, instrument, once)
-            for market, instrument in zip(self._markets, instruments, strict=True)
-        ]
         empty = True
-        if len(sources) == 1:
-            for rows in sources[0]:
+        for parts in self._parts(instruments, once):
+            for i, rows in parts:
                 empty = False
-                yield Chunk(instruments[0], rows)
-        else:
-            for parts in stretches(sources, self.turn_ns):
-                for i, rows in parts:
-                    empty = False
-                    yield Chunk(instruments[i], rows)
+                yield Chunk(instruments[i], rows)
         if empty:
             raise SourceError(f"{self.name}: not one line in it could be used; expected {EXPECTED}")
 
+    def _parts(self, instruments: Sequence[Instrument], notice: Notify) -> Iterator[list[tuple[int, Rows]]]:
+        """Stretches of the tapes of all markets, with the number of the market."""
+        plain = [i for i, market in enumerate(self._markets) if market.session is None]
+        sources = [_rows_of(self._markets[i].readers, instruments[i], notice) for i in plain]
+        if len(sources) == 1:
+            files: Iterator[list[tuple[int, Rows]]] = ([(0, rows)] for rows in sources[0])
+        else:
+            files = stretches(sources, self.turn_ns)
+        numbered = ([(plain[i], rows) for i, rows in parts] for parts in files)
+        if self._session is None:
+            return numbered
+        recorded = [i for i, market in enumerate(self._markets) if market.session is not None]
+        session = self._session.parts([instruments[i] for i in recorded], notice, self.turn_ns)
+        renumbered = ([(recorded[i], rows) for i, rows in parts] for parts in session)
+        return in_turn(numbered, renumbered) if plain else renumbered
+
     def _instrument(self, market: _Market, notice: Notify) -> Instrument:
-        """The grid: as the user gave it, else from the digits in the files."""
+        """The grid: as the user gave it, else from the venue's listing in the files, else from their digits."""
         if market.instrument is not None:
             return market.instrument
         name, tick, lot = market.identity.market, self._tick, self._lot
-        prices = [reader.price_decimals for reader in market.readers]
-        sizes = max(reader.size_decimals[0] for reader in market.readers)
+        listed = market.session.listed if market.session is not None else None
+        if market.session is not None and listed is not None:
+            right = market.session.grid(listed)
+            if tick is None and right[0] != listed.tick:
+                notice(name, f"some prices are finer than the listed tick of {listed.tick:f}; counted in {right[0]:f}")
+            if lot is None and right[1] != listed.lot:
+                notice(name, f"some sizes are finer than the listed lot of {listed.lot:f}; counted in {right[1]:f}")
+            market.instrument = market.identity.instrument(tick or right[0], lot or right[1], False)
+            return market.instrument
+        prices = [digits.price_decimals for digits in market.digits]
+        sizes = max(digits.size_decimals[0] for digits in market.digits)
         if tick is None:
             tick = step(max(decimals for decimals, _ in prices))
             strays = sum(n for _, n in prices)
@@ -176,31 +214,59 @@ def open_archive(
             raise SourceError(f"{name} must be a positive number, not {value}")
     seen: set[Path] = set()
     found: list[_File] = []
+    sessions: list[tuple[Path, bool]] = []
     for path in files:
-        found += _recognise(path)
+        start = head(path, _HEAD)
+        kind = _session_kind(start)
+        if kind is not None:
+            sessions.append((path, kind))
+        else:
+            found += _recognise(path, start)
         if (real := path.resolve()) in seen:
             raise SourceError(f"{path}: given twice; name each file once")
         seen.add(real)
+    session = SessionReader([path for path, _ in sessions], [kind for _, kind in sessions]) if sessions else None
     if market is not None:
-        groups = [_named(market, contract, found)]
+        groups = [_named(market, contract, found, session)]
     else:
         by_market: dict[str, _Market] = {}
         for file in found:
             identity = with_contract(file.identity, contract)
             by_market.setdefault(identity.market, _Market(identity)).files.append(file)
         groups = list(by_market.values())
+        for recorded in session.markets if session is not None else ():
+            identity = with_contract(recorded.identity, contract)
+            if identity.market in by_market:
+                raise SourceError(
+                    f"{sessions[0][0]} and {by_market[identity.market].files[0].path}: both hold {identity.market}; "
+                    "give the session or the other files, not both"
+                )
+            groups.append(_Market(identity, session=recorded))
     for group in groups:
-        group.readers = _readers(group, on_ticker)
-    return FileArchive(files, groups, tick, lot)
+        group.readers = _readers(group, on_ticker) if group.session is None else []
+    return FileArchive(files, groups, session, tick, lot)
 
 
-def _recognise(path: Path) -> list[_File]:
-    """What a file is, and of which market; a capture may hold several."""
-    start = head(path, _HEAD)
+def _session_kind(start: bytes) -> bool | None:
+    """Whether a file is a recorded session: False in JSON lines, True as a capture, None it is none."""
+    if looks_like_session(start):
+        return False
+    if not binance_capture.looks_like_capture(start):
+        return None
+    # Captures of Binance have a reader of their own.
+    venues = [venue for venue in recorded_venues() if venue.name != "binance"]
+    frames = [line.partition(b" ")[2] for line in start.split(b"\n", _LINES_SNIFFED)[:_LINES_SNIFFED]]
+    return True if any(venue.sniff(frame) is not None for frame in frames for venue in venues) else None
+
+
+def _recognise(path: Path, start: bytes) -> list[_File]:
+    """What a file is, and of which market, by its start; a capture may hold several."""
     if binance_capture.looks_like_capture(start):
         found = binance_capture.identities(start)
         if not found:
-            raise SourceError(f"{path}: a capture, but not of Binance's combined streams, which is what is read")
+            raise SourceError(
+                f"{path}: a capture, but of no venue whose streams are read (Binance's combined streams and others)"
+            )
         natives = [identity.native for identity in found]
         return [_File(path, i, True, others=tuple(n for n in natives if n != i.native)) for i in found]
     lines = [line for line in start.removeprefix(b"\xef\xbb\xbf").splitlines()[:2_000] if line.strip()]
@@ -253,11 +319,20 @@ def _trade_file(path: Path, layout: Layout, lines: Sequence[bytes]) -> _File:
     return _File(path, identity, False, layout)
 
 
-def _named(market: str, contract: Decimal | None, files: Sequence[_File]) -> _Market:
+def _named(market: str, contract: Decimal | None, files: Sequence[_File], session: SessionReader | None) -> _Market:
     """All files as the one market that the user names."""
     told = sorted({file.identity.market for file in files if file.identity.venue != "file"})
+    recorded = session.markets if session is not None else ()
+    told += [found.identity.market for found in recorded]
+    if recorded and files:
+        raise SourceError("a recorded session and other files cannot be one market; give them without --as")
     if len(told) > 1:
         raise SourceError(f"the files are of several markets ({', '.join(told)}); --as can name only one")
+    if recorded:
+        identity = from_user(market, contract, recorded[0].identity.native)
+        if (recorded[0].identity.kind == "inverse") != (identity.kind == "inverse"):
+            raise SourceError(f"the recording is of {told[0]}, whose sizes count something else than those of {market}")
+        return _Market(replace(identity, fixed_tick=recorded[0].identity.fixed_tick), session=recorded[0])
     identity = from_user(market, contract, files[0].identity.native)
     for file in files:
         if file.content and (file.identity.kind == "inverse") != (identity.kind == "inverse"):

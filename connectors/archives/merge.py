@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -75,3 +76,10 @@ def interleaved(sources: Sequence[Iterator[Rows]]) -> Iterator[Rows]:
                 stop = start + int(inside[-1] if len(inside) else ends[0]) + 1
             yield rows[start:stop]
             start = stop
+
+
+def in_turn(
+    one: Iterator[list[tuple[int, Rows]]], other: Iterator[list[tuple[int, Rows]]]
+) -> Iterator[list[tuple[int, Rows]]]:
+    """Stretches of two sources of different markets, the one that begins earlier first."""
+    return heapq.merge(one, other, key=lambda parts: min(int(rows["recv"][0]) for _, rows in parts))

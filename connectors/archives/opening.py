@@ -21,7 +21,10 @@ from engine.feed import SourceError
 #: `notice(source, text)`: where a reader tells what was skipped or is missing.
 Notify = Callable[[str, str], None]
 
-EXPECTED = "a Binance capture or a CSV of trades or book updates, plain or as .gz, .zst or .zip"
+EXPECTED = (
+    "a capture or recorded session of an exchange's stream, or a CSV of trades or book updates, "
+    "plain or as .gz, .zst or .zip"
+)
 #: A line longer than this is not text (a snapshot of 5,000 levels a side has about 0.3 MB).
 MAX_LINE = 16 << 20
 

@@ -9,7 +9,7 @@ to trust. Only what a live connector knows from asking stands here. To register 
   come from a mirror or a local server), for the address of a socket as well as for that of a REST request; None: not
   this venue's. The same native name in two sections is two markets.
 - `sniff(frame)`: the section told by a frame alone, for captures that hold no addresses; None: not this venue's, or
-  it can't be told. It sees only frames of connections whose address says nothing.
+  it can't be told. It is asked about connections whose address says nothing; their first frames wait for the answer.
 - `traits(section)` and `dialect(section)`: as live (`connectors.live.venue`, `connectors.live.wire`). A recorded
   session may hold channels that a live connector does not ask for: its decoder must pass them over.
 - `listing(section, body)`: instruments from the body of a REST answer; empty when it is no listing.
@@ -33,6 +33,7 @@ from engine.instrument import Instrument
 
 #: Where the venues' `RECORDED` are. They are loaded when a session is opened.
 MODULES: Final = (
+    "connectors.binance.recorded",
     "connectors.bybit.recorded",
     "connectors.hyperliquid.recorded",
 )

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from connectors.archives.digits import STRAY, Digits
+import numpy as np
+
+from connectors.archives.digits import MAX_DIGITS, STRAY, Digits, step
 from connectors.archives.identity import Identity, of_instrument
 from connectors.archives.opening import Notify
 from connectors.archives.recorded import AggregatedTrades, RecordedVenue, recorded_venues
-from connectors.archives.rows import CHUNK_ROWS
+from connectors.archives.rows import BAD, CHUNK_ROWS, PriceTicks, to_lots
 from connectors.archives.session_fold import SessionFold
 from connectors.archives.session_lines import SessionLines
 from connectors.archives.session_routes import Key, Receiver, Routes, Where
@@ -29,6 +31,10 @@ from engine.tape import Rows
 _PROVISIONAL = Decimal(1).scaleb(-8)
 
 
+#: Prices off the listed tick in so many updates, or in one snapshot, are orders of an older tick, not damage.
+_OFF_TICK = 3
+
+
 @dataclass
 class SessionMarket:
     """A market of a session; `listed` is what the venue's own listing says of it, if the recording holds it."""
@@ -40,6 +46,18 @@ class SessionMarket:
     single_trades: bool = False
     prices: Digits = field(default_factory=lambda: Digits(STRAY))
     sizes: Digits = field(default_factory=Digits)
+    off_tick: int = 0  # how much speaks for a finer tick than the listed one
+    finest: list[int] = field(default_factory=lambda: [0, 0])  # decimals of off-grid prices and sizes
+
+    def grid(self, listed: Instrument) -> tuple[Decimal, Decimal]:
+        """Tick and lot as listed, or finer where the recording needs it: books hold orders from before a change of
+        the tick, and a venue's lot is not always that of its fills."""
+        tick, lot = listed.tick, listed.lot
+        if self.off_tick >= _OFF_TICK:
+            tick = min(tick, step(max(self.finest[0], -int(tick.normalize().as_tuple().exponent), 0)))
+        if self.finest[1]:
+            lot = min(lot, step(max(self.finest[1], -int(lot.normalize().as_tuple().exponent), 0)))
+        return tick, lot
 
     @property
     def price_decimals(self) -> tuple[int, int]:
@@ -100,7 +118,9 @@ class SessionReader:
         if found := _taken(folds):
             yield found
         for name in dict.fromkeys(routes.foreign):
-            notice(self.paths[0].name, f"the connection {name[:80]!r} is of no venue that is read; its lines are skipped")
+            notice(
+                self.paths[0].name, f"the connection {name[:80]!r} is of no venue that is read; its lines are skipped"
+            )
 
     def _survey(self) -> list[SessionMarket]:
         markets: dict[Key, SessionMarket] = {}
@@ -143,10 +163,13 @@ def _taken(folds: Mapping[int, SessionFold]) -> list[tuple[int, Rows]]:
 
 
 class _Surveyor:
-    """Counts a market's messages, and the digits of one that no listing has told of."""
+    """Counts a market's messages, and the digits of its prices and sizes: all of them where no listing has told of
+    it, else those that the listed grid cannot hold."""
 
     def __init__(self, market: SessionMarket, listed: Mapping[Key, Instrument], rule: BookRule) -> None:
-        self._market, self._listed, self._rule = market, listed, rule
+        self._market, self._listings, self._rule = market, listed, rule
+        self._listed: Instrument | None = None
+        self._ticks: PriceTicks | None = None
 
     def connected(self, recv: int, connection: int) -> None:
         """The next snapshot begins anew."""
@@ -158,38 +181,65 @@ class _Surveyor:
     def book(self, recv: int, where: Where, connection: int, message: BookMessage) -> None:
         """Levels as the rule lets them through."""
         self._market.messages += 1
-        if self._market.key in self._listed:
-            return
         verdict = self._rule.take(message.body)
         if isinstance(verdict, Sequence):
             for update in verdict:
-                self._add(update)
+                self._levels(update)
 
     def snapshot(self, recv: int, where: Where, update: Update) -> None:
         """Levels of REST."""
-        if self._market.key in self._listed:
-            return
-        self._add(update)
+        self._levels(update)
         join = getattr(self._rule, "join", None)
         for later in (join(update) or ()) if join is not None else ():
-            self._add(later)
+            self._levels(later)
 
     def trades(self, recv: int, where: Where, connection: int, message: TradeMessage) -> None:
         """Digits of trades count for the grid as well."""
         market = self._market
         market.messages += 1
         market.single_trades = market.single_trades or not isinstance(message, AggregatedTrades)
-        if market.key not in self._listed:
-            _scan(market.prices, [fill.price for fill in message.fills])
-            _scan(market.sizes, [fill.size for fill in message.fills])
+        self._scan([fill.price for fill in message.fills], [fill.size for fill in message.fills], 1)
 
-    def _add(self, update: Update) -> None:
+    def _levels(self, update: Update) -> None:
         levels = (*update.bids, *update.asks)
-        _scan(self._market.prices, [price for price, _ in levels])
-        _scan(self._market.sizes, [f"{size:.12f}" for _, size in levels])
+        weight = _OFF_TICK if update.snapshot else 1
+        self._scan([price for price, _ in levels], [size for _, size in levels], weight)
+
+    def _scan(self, prices: Sequence[str], sizes: Sequence[str] | Sequence[float], weight: int) -> None:
+        if self._listed is None and (listed := self._listings.get(self._market.key)) is not None:
+            self._listed, self._ticks = listed, PriceTicks(listed)
+        listed, ticks, market = self._listed, self._ticks, self._market
+        if listed is None or ticks is None:
+            _count(market.prices, prices)
+            _count(market.sizes, [_written(size) for size in sizes])
+            return
+        strange = [price for price in prices if ticks[price] == BAD]
+        if strange and (finest := max(map(_decimals, strange))):
+            market.off_tick += weight
+            market.finest[0] = max(market.finest[0], finest)
+        amounts = np.array([_number(size) for size in sizes])
+        for i in np.flatnonzero(to_lots(amounts, listed) == BAD).tolist():
+            market.finest[1] = max(market.finest[1], _decimals(_written(sizes[i])))
 
 
-def _scan(digits: Digits, texts: Sequence[str]) -> None:
+def _number(size: str | float) -> float:
+    try:
+        return float(size)
+    except ValueError:
+        return 0.0
+
+
+def _written(size: str | float) -> str:
+    return size if isinstance(size, str) else f"{size:.{MAX_DIGITS}f}"
+
+
+def _decimals(text: str) -> int:
+    """Decimals of a number as written; 0 for what is none, or finer than any venue quotes."""
+    decimals = text.partition(".")[2].rstrip("0")
+    return len(decimals) if decimals.isascii() and decimals.isdecimal() and len(decimals) <= MAX_DIGITS else 0
+
+
+def _count(digits: Digits, texts: Sequence[str]) -> None:
     needing, width = [], 1
     for text in texts:
         whole, _, decimals = text.partition(".")

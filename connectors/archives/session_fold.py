@@ -5,7 +5,6 @@ What the live session of a market does with the same messages, without a clock a
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -16,16 +15,13 @@ from connectors.archives.recorded import AggregatedTrades
 from connectors.archives.rows import BAD, PriceTicks, RowBatch, to_lots
 from connectors.archives.session_routes import Where
 from connectors.archives.times import DAY
+from connectors.live.trade_overlap import UniqueIds
+from connectors.live.trade_sequence import ConsecutiveIds, Continuity, Hole, Item, Taken
 from connectors.live.venue import Traits
 from connectors.live.wire import BookMessage, BookRule, Broken, Fill, Step, TradeMessage, Update
 from engine.codes import EARLIEST, LATEST
 from engine.instrument import Instrument, OffGridError
 from engine.tape import Channel, Flag, Reason, Rows, Trust
-
-#: Ids remembered of a market whose ids are only unique: far more than a venue repeats.
-_REMEMBERED = 20_000
-# So many trades in a row with old ids and new times: the venue numbers anew.
-_RENUMBERED = 50
 
 
 class SessionFold:
@@ -54,11 +50,9 @@ class SessionFold:
         self._book_from: int | None = None  # the connection
         self._trades_from: int | None = None
         self._lost_at = ""
-        self._last: int | None = None  # id of the newest trade, where ids are consecutive
-        self._last_ts = 0
-        self._seen: OrderedDict[int, None] = OrderedDict()
-        self._interrupted = False  # trades may be missing since the newest one
-        self._backwards = 0
+        self._sequence: Continuity = ConsecutiveIds() if traits.consecutive_ids else UniqueIds()
+        self._put_at = 0  # time of the newest trade on the tape
+        self._interrupted = False  # trades may be missing since then
         self._old_trades = 0
 
     def __len__(self) -> int:
@@ -96,6 +90,7 @@ class SessionFold:
             self._say(recv, ts, Channel.BOOK, Trust.STALE, Reason.DISCONNECTED)
         if connection == self._trades_from:
             self._interrupted = True
+            self._sequence.interrupted()
             self._say(recv, ts, Channel.TRADES, Trust.STALE, Reason.DISCONNECTED)
 
     def lost(self, recv: int, where: Where, connection: int | None, reason: Reason) -> None:
@@ -191,14 +186,15 @@ class SessionFold:
     def _lose(self, recv: int, ts: int, where: Where, reason: Reason) -> None:
         self._lost_at = self._place(where)
         if reason is Reason.SEQUENCE_GAP:
-            text = f"{self._lost_at}: a book update is missing before this line: the order book waits for the next snapshot"
+            text = f"{self._lost_at}: a book update is missing before this line; the book waits for the next snapshot"
             self._notice(self._instrument.market, text)
         self._say(recv, ts, Channel.BOOK, Trust.RESYNC, reason)
 
     # ---- trades
 
     def trades(self, recv: int, where: Where, connection: int, message: TradeMessage) -> None:
-        """Trades of the stream; history repeats what is on the tape, or what came before the recording."""
+        """Trades of the stream; history repeats what is on the tape, what an interruption cost, or what came before
+        the recording."""
         if self._single_trades and isinstance(message, AggregatedTrades):
             return
         fills = [fill for fill in message.fills if self._plausible(recv, fill.ts, where, history=message.history)]
@@ -206,67 +202,48 @@ class SessionFold:
             return
         self._trades_from = connection
         self._say(recv, fills[-1].ts, Channel.TRADES, Trust.LIVE)
-        if self._traits.consecutive_ids:
-            for fill in fills:
-                self._counted(recv, where, fill, message.history)
-        else:
-            self._unique(recv, where, fills, message.history)
-
-    def _counted(self, recv: int, where: Where, fill: Fill, history: bool) -> None:
-        last, flags = self._last, 0
-        if last is None and history:
-            flags = int(Flag.REPLAYED)
-        if last is not None and fill.trade_id <= last:
-            self._old_trades += not history
-            self._backwards = self._backwards + 1 if fill.ts > self._last_ts else 0
-            if self._backwards < _RENUMBERED:
-                return
-            last = None
-        elif last is not None and history:
-            # Of an unbroken start all is history; on a tape that goes on it is what was missed meanwhile.
-            flags = int(Flag.RECOVERED) if self._interrupted else int(Flag.REPLAYED)
-        if last is not None and fill.trade_id > last + 1:
-            self._batch.hole(recv, self._last_ts, last + 1, fill.trade_id - last - 1)
-        if not self._write(recv, where, fill, flags):
+        sequence = self._sequence
+        if message.history:
+            # Only an interruption makes history of what was missed; before that it lies outside the recording.
+            flags = Flag.RECOVERED if self._interrupted and sequence.last is not None else Flag.REPLAYED
+            self._emit(recv, where, sequence.replayed(recv, fills), int(flags))
             return
-        self._last, self._backwards = fill.trade_id, 0
-        if not history:
-            self._interrupted = False
-
-    def _unique(self, recv: int, where: Where, fills: list[Fill], history: bool) -> None:
-        seen = self._seen
-        fresh = [fill for fill in fills if fill.trade_id not in seen]
-        flags = int(Flag.REPLAYED) if history else 0
-        if self._interrupted and seen:
-            flags = int(Flag.RECOVERED) if history else 0
-            if len(fresh) == len(fills):  # nothing of before the interruption is in it: what lies between is not known
-                self._batch.hole(recv, self._last_ts, -1, -1)
-            fresh = [fill for fill in fresh if not history or fill.ts >= self._last_ts]
+        for fill in fills:
+            if sequence.expects(fill):
+                self._write(recv, where, fill, 0)
+            else:
+                taken = sequence.take(recv, fill)
+                self._old_trades += not taken.now and taken.gap is None
+                self._emit(recv, where, taken, 0)
         self._interrupted = False
-        self._old_trades += (len(fills) - len(fresh)) * (not history)
-        for fill in fresh:
-            if fill.trade_id in seen:
-                continue
-            seen[fill.trade_id] = None
-            if not self._write(recv, where, fill, flags):
-                self._batch.hole(recv, max(self._last_ts, fill.ts), fill.trade_id, 1)
-        while len(seen) > _REMEMBERED:
-            seen.popitem(last=False)
 
-    def _write(self, recv: int, where: Where, fill: Fill, flags: int) -> bool:
+    def _emit(self, recv: int, where: Where, taken: Taken, flags: int) -> None:
+        """What has been decided of trades. Nobody can be asked for missing ones, so a gap is a hole at once."""
+        for item in taken.now:
+            self._item(recv, where, item, flags)
+        for item in self._sequence.abandon() if taken.gap is not None else ():
+            self._item(recv, where, item, flags)
+
+    def _item(self, recv: int, where: Where, item: Item, flags: int) -> None:
+        if isinstance(item, Hole):
+            self._batch.hole(recv, self._put_at or self._clock, item.first, item.count)
+        else:
+            self._write(recv, where, item[1], flags)
+
+    def _write(self, recv: int, where: Where, fill: Fill, flags: int) -> None:
         flags |= fill.flags
-        px = self._ticks[fill.price]
+        self._put_at = fill.ts
+        px, why = self._ticks[fill.price], f"price {fill.price[:40]!r} is no price on the grid"
         try:
             qty = self._instrument.lots(fill.size)
         except OffGridError as error:
-            self._fault(where, f"trade {fill.trade_id}: {error}")
-            return False
-        if px == BAD or (not (px and qty) and not flags & Flag.NOT_FLOW):
-            self._fault(where, f"trade {fill.trade_id}: {fill.size[:40]!r} at {fill.price[:40]!r} is off the grid")
-            return False
-        self._batch.trade(recv, fill.ts, fill.trade_id, px, qty, fill.side, flags)
-        self._last_ts = max(self._last_ts, fill.ts)
-        return True
+            px, qty, why = BAD, 0, str(error)
+        if px != BAD and ((px and qty) or flags & Flag.NOT_FLOW):
+            self._batch.trade(recv, fill.ts, fill.trade_id, px, qty, fill.side, flags)
+            return
+        self._fault(where, f"trade {fill.trade_id}: {why}")
+        if not flags & Flag.NOT_FLOW:  # flow that cannot be stored is missing
+            self._batch.hole(recv, fill.ts, fill.trade_id, 1)
 
     # ----
 

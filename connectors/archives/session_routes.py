@@ -61,6 +61,7 @@ class _Connection:
     dialect: Dialect | None = None
     address: str = ""
     sniffed: int = 0
+    waiting: list[Item] = field(default_factory=list)
     markets: set[Key] = field(default_factory=set)
 
 
@@ -135,20 +136,28 @@ class Routes:
         return connection
 
     def _of(self, item: Item) -> _Connection:
-        """The connection a message came from; one whose beginning is not recorded goes on from another file, or is
-        found out by its frames."""
+        """The connection a message came from; one whose beginning is not recorded goes on from another file."""
         connection = self._connections.get((item.file, item.conn))
         if connection is None:
             connection = self._by_name.get(item.conn) or _Connection(len(self._connections))
             self._connections[(item.file, item.conn)] = self._by_name[item.conn] = connection
-        if connection.venue is None and not connection.address and connection.sniffed < _SNIFFED:
-            connection.sniffed += 1
-            for venue in self._venues:
-                section = venue.sniff(item.data)
-                if section is not None:
-                    self._speak(connection, venue, section)
-                    break
         return connection
+
+    def _sniff(self, connection: _Connection, item: Item) -> None:
+        """An address that says nothing: frames wait until one of them tells whose they are."""
+        if connection.sniffed == _SNIFFED:
+            return
+        connection.sniffed += 1
+        connection.waiting.append(item)
+        for venue in self._venues:
+            section = venue.sniff(item.data)
+            if section is not None:
+                self._speak(connection, venue, section)
+                break
+        if connection.venue is not None or connection.sniffed == _SNIFFED:
+            waiting, connection.waiting = connection.waiting, []
+            for held in waiting if connection.venue is not None else ():
+                self._received(held)
 
     @staticmethod
     def _speak(connection: _Connection, venue: RecordedVenue, section: str) -> None:
@@ -162,6 +171,7 @@ class Routes:
         connection = self._of(item)
         dialect, venue = connection.dialect, connection.venue
         if dialect is None or venue is None:
+            self._sniff(connection, item)
             return
         where = Where(item.file, item.number)
         try:

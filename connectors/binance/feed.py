@@ -18,7 +18,7 @@ from connectors.live.timing import Timing
 from connectors.live.venue import Traits
 
 #: Binance closes a connection after 24 h; on a socket of spot at most 5 messages a second may be sent.
-_TRAITS = Traits(rest_snapshots=True)
+TRAITS = Traits(rest_snapshots=True)
 
 
 class Binance:
@@ -37,7 +37,7 @@ class Binance:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue."""
-        return _TRAITS
+        return TRAITS
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> BinanceRest:
         """See LiveVenue."""

@@ -18,6 +18,8 @@ from engine.instrument import ContractKind, Instrument
 _SOCKET = re.compile(r"/v5/public/(spot|linear|inverse)/?")
 _DATED = re.compile(r"([A-Z0-9]+?)(USDT)?-(\d{1,2})([A-Z]{3})(\d\d)")
 _QUARTERLY = re.compile(r"([A-Z0-9]+?)USD([FGHJKMNQUVXZ])(\d\d)")
+_TRADES = re.compile(rb'\{"topic":"publicTrade\.([\w-]{1,40})"')
+_INVERSE = re.compile(rb"[A-Z0-9]+USD(?:[FGHJKMNQUVXZ]\d\d)?")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -38,11 +40,14 @@ class RecordedBybit:
         return category if category in CATEGORIES else None
 
     def sniff(self, frame: bytes) -> str | None:
-        """A name can be of a spot and of a linear market, so a frame says nothing, but for what only derivatives
-        have: the tick direction of trades."""
-        if frame.startswith(b'{"topic":"publicTrade.') and b'"L":"' in frame[:400]:
-            return "inverse" if re.match(rb'\{"topic":"publicTrade\.[A-Z0-9]+USD[A-Z]?\d*"', frame) else "linear"
-        return None
+        """A name can be of a spot and of a linear market. Only trades tell: those of derivatives have the direction
+        of the tick."""
+        trades = _TRADES.match(frame)
+        if trades is None:
+            return None
+        if b'"L":"' not in frame[:400]:
+            return "spot"
+        return "inverse" if _INVERSE.fullmatch(trades[1]) else "linear"
 
     def traits(self, section: str) -> Traits:
         """As live."""

@@ -119,8 +119,9 @@ def test_what_cannot_be_read_says_what_and_what_to_do(tmp_path: Path) -> None:
         "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\0", "is not text"),
         "prose.txt": (b"Dear trader,\nhow are you?\n", "Dear trader"),
         "bars.csv": (b"time,open,high,low,close,volume\n1,2,3,4,5,6\n", "format is not known"),
-        "session.jsonl": (b'{"t":"header"}\n', "format is not known"),
-        "other_venue": (b'1737906001000000000 {"channel":"trades","data":[]}\n', "not of Binance"),
+        "session.jsonl": (b'{"t":"header"}\n', "holds no trades and no book updates"),
+        "empty_capture": (b'1737906001000000000 {"channel":"trades","data":[]}\n', "no trades and no book updates"),
+        "other_venue": (b'1737906001000000000 {"feed":"trades","data":[]}\n', "of no venue whose streams are read"),
         "many.zip": (zipped(b"x", "a.csv", "b.csv"), "a.csv, b.csv"),
     }
     for name, (content, expected) in files.items():
