@@ -102,6 +102,36 @@ async def _deribit_markets(settings: VenueSettings) -> list[Instrument]:
     return [x.instrument for x in listed if x.trading]
 
 
+def _open_okx(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.live.feed import LiveFeed
+    from connectors.okx.feed import Okx, endpoints
+
+    return LiveFeed(Okx(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _okx_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.live.feed import list_markets
+    from connectors.okx.feed import Okx, endpoints
+
+    listed = await list_markets(Okx(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
+def _open_coinbase(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.coinbase.feed import Coinbase, endpoints
+    from connectors.live.feed import LiveFeed
+
+    return LiveFeed(Coinbase(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _coinbase_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.coinbase.feed import Coinbase, endpoints
+    from connectors.live.feed import list_markets
+
+    listed = await list_markets(Coinbase(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
 def _open_simulator(symbols: Sequence[str], settings: VenueSettings) -> Feed:
     from connectors.simulator import SimulatedFeed
 
@@ -123,6 +153,8 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
         "binance": Venue(_open_binance, _binance_markets),
         "kraken": Venue(_open_kraken, _kraken_markets),
         "deribit": Venue(_open_deribit, _deribit_markets),
+        "okx": Venue(_open_okx, _okx_markets),
+        "coinbase": Venue(_open_coinbase, _coinbase_markets),
         "sim": Venue(_open_simulator, _simulated_markets),
     }
 )

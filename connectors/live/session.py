@@ -420,7 +420,7 @@ class MarketSession:
             # What was not order flow may print at any price; flow that cannot be stored is missing.
             if not flags & Flag.NOT_FLOW:
                 self._tell("off-grid trade", f"{e}; the trade is counted as missing")
-                self._sink.hole(recv, t.ts, t.trade_id, 1)
+                self._sink.hole(recv, t.ts, t.trade_id - t.count + 1, t.count)
 
     # ---- what the venue tells about itself
 

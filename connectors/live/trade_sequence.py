@@ -118,7 +118,7 @@ class ConsecutiveIds:
 
     def expects(self, trade: Fill) -> bool:
         """See Continuity."""
-        if self._gap is None and (self._last is None or trade.trade_id == self._last + 1):
+        if self._gap is None and (self._last is None or trade.trade_id - trade.count == self._last):
             self._advance(trade)
             return True
         return False
@@ -132,9 +132,13 @@ class ConsecutiveIds:
         if trade.trade_id <= newest:
             return self._backward(recv, trade)
         self._backwards = 0
-        self._held.append((recv, trade))
+        before = trade.trade_id - trade.count
+        if before >= newest:
+            self._held.append((recv, trade))
+        elif self._gap is None:
+            before = trade.trade_id  # some of these fills are on the tape: REST tells the others one by one
         if self._gap is None:
-            self._gap = Hole(self._last + 1, trade.trade_id - self._last - 1)
+            self._gap = Hole(self._last + 1, before - self._last)
             return Taken([], self._gap)
         if len(self._held) > self._limit:
             return Taken(self.abandon())
@@ -161,7 +165,7 @@ class ConsecutiveIds:
         for t in trades:
             if not self._last < t.trade_id < end:
                 continue
-            missing = t.trade_id - self._last - 1
+            missing = t.trade_id - t.count - self._last
             if missing and not inside:
                 out.append(Hole(self._last + 1, missing))
             inside = flow_only
@@ -202,7 +206,7 @@ class ConsecutiveIds:
             out.append(Hole(self._last + 1, missing))
             self._last += missing
         for i, (recv, t) in enumerate(held):
-            missing = t.trade_id - self._last - 1
+            missing = t.trade_id - t.count - self._last
             if missing and stop:
                 self._gap, self._held = Hole(self._last + 1, missing), held[i:]
                 break

@@ -42,6 +42,7 @@ class Fill(Struct, gc=False, frozen=True):
     size: str
     side: int  # +1 buy, -1 sell, 0 unknown
     flags: int = 0  # engine.codes.Flag: NOT_FLOW, REPLAYED
+    count: int = 1  # fills told as one (one taker order at one price): the ids up to `trade_id`, all consecutive
 
 
 class Update(Struct, gc=False, frozen=True):

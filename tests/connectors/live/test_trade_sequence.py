@@ -103,6 +103,63 @@ def test_a_venue_that_numbers_anew_is_followed_after_a_while_with_an_unknown_hol
     assert out == [Hole(-1, -1), *range(50, 60)]
 
 
+def several(last: int, count: int) -> Fill:
+    return Fill(last, last, "1", "1", 1, count=count)
+
+
+def test_fills_told_as_one_follow_by_all_their_ids() -> None:
+    seq = ConsecutiveIds()
+    assert seq.expects(several(12, 3))
+    assert seq.expects(several(15, 3))
+    assert seq.take(0, several(15, 3)).now == []
+    assert seq.take(0, several(20, 2)).gap == Hole(16, 3)
+    assert shown(seq.recovered(0, [trade(n) for n in range(10, 25)], flow_only=False)) == [16, 17, 18]
+    assert shown(seq.release()) == [20]
+    assert seq.expects(trade(21))
+
+
+def test_fills_told_as_one_of_which_some_are_on_the_tape_are_asked_for_one_by_one() -> None:
+    seq = ConsecutiveIds()
+    seq.resume(10)
+    assert seq.take(0, several(12, 4)).gap == Hole(11, 2)
+    assert seq.take(0, trade(13)).now == []
+    assert shown(seq.recovered(0, [trade(11), trade(12)], flow_only=False)) == [11, 12]
+    assert shown(seq.release()) == [13]
+
+
+@given(
+    counts=st.lists(st.integers(1, 4), min_size=1, max_size=20),
+    lost=st.sets(st.integers(1, 19)),
+    by_rest=st.sets(st.integers(1, 80)),
+    resumed=st.integers(0, 8),
+)
+def test_fills_told_as_one_are_on_the_tape_once_or_in_a_hole(
+    counts: list[int], lost: set[int], by_rest: set[int], resumed: int
+) -> None:
+    seq = ConsecutiveIds()
+    if resumed:
+        seq.resume(resumed)
+    out: list[Item] = []
+    last = 0
+    for i, count in enumerate(counts):
+        last += count
+        if i not in lost:
+            out += seq.take(0, several(last, count)).now
+        while seq.gap is not None:
+            out += seq.recovered(0, [trade(n) for n in sorted(by_rest)], flow_only=False)
+            out += seq.release()
+    covered: list[int] = []
+    for x in out:
+        covered += (
+            range(x.first, x.first + x.count)
+            if isinstance(x, Hole)
+            else range(x[1].trade_id - x[1].count + 1, x[1].trade_id + 1)
+        )
+    assert covered == list(range(resumed + 1, resumed + 1 + len(covered)))
+    newest = max((sum(counts[: i + 1]) for i in range(len(counts)) if i not in lost), default=0)
+    assert resumed + len(covered) == max(newest, resumed)
+
+
 @given(
     got=st.sets(st.integers(1, 60)),
     by_rest=st.sets(st.integers(1, 60)),

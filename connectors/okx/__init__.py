@@ -1,0 +1,1 @@
+"""OKX v5: spot, swaps and dated futures."""
