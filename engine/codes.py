@@ -21,6 +21,16 @@ class Kind(IntEnum):
     CLOCK = 5  # time passes, nothing happened
     HOLE = 6  # trades are missing: id = first missing id (or -1), qty = how many (-1 unknown)
     DAY_VOLUME = 7  # the venue's own volume of the last 24 h: qty lots
+    LIQUIDATION = 8  # px, qty, side of the order that closed a position by force (+1: a short was closed); no flow
+    # Readings: a decimal number, px * 10^-aux, for the tick and the lot don't bind it.
+    MARK = 9  # the price that margins are computed with
+    INDEX = 10  # the price of the underlying
+    FUNDING = 11  # rate that longs pay shorts at the next settlement; id = when that is, ns (0: not told)
+    OPEN_INTEREST = 12  # open contracts, in the venue's size unit
+
+
+#: Kinds that carry a decimal number.
+READINGS = (Kind.MARK, Kind.INDEX, Kind.FUNDING, Kind.OPEN_INTEREST)
 
 
 class Flag(IntFlag):
@@ -30,6 +40,7 @@ class Flag(IntFlag):
     RECOVERED = 2  # a missed trade fetched afterwards by REST
     REPLAYED = 4  # history a venue replays on subscribing: shown, never flow
     NOT_FLOW = 8  # insurance fund, auto-deleveraging, block trade: stored, never flow, last or VWAP
+    LIQUIDATED = 16  # the taker's order closed a position by force: flow, and a liquidation
 
 
 #: A trade with one of these is not order flow.
@@ -41,6 +52,7 @@ class Channel(IntEnum):
 
     BOOK = 1
     TRADES = 2
+    LIQUIDATIONS = 3  # not in the samples of trust: it only says whether liquidations would be heard of
 
 
 class Trust(IntEnum):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from engine.codes import Channel, Reason, Trust
+from engine.codes import Channel, Kind, Reason, Trust
 from engine.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ class Sink(Protocol):
 
     def day_volume(self, recv: int, ts: int, size: str) -> None:
         """The venue's own volume of the last 24 hours, in its size unit."""
+
+    def liquidation(self, recv: int, ts: int, px: str, size: str, side: int) -> None:
+        """Somebody's position was closed by the venue; side is that of the closing order. Trades tell it again."""
+
+    def reading(self, recv: int, ts: int, kind: Kind, value: str, due: int = 0) -> None:
+        """Mark or index price, funding rate (`due`: settled then, ns) or open interest (in the venue's size unit).
+        Raises ValueError for what is no such number."""
 
     @property
     def crossed(self) -> bool:

@@ -17,14 +17,14 @@ from engine.codes import EARLIEST, LATEST
 from engine.computation import FOOTPRINT, Computation
 from engine.fees import FeeSchedule
 from engine.instrument import Instrument
-from engine.metrics.batch import NO_TRADES, Batch, Changes, Trades
+from engine.metrics.batch import NO_TRADES, Batch, Changes, Reading, Trades
 from engine.metrics.calculator import State
 from engine.metrics.footprint import Footprint
 from engine.metrics.names import Metric, MetricError, parse_metric
 from engine.metrics.profile import Profile
 from engine.metrics.series import Series
 from engine.metrics.windows import check_state
-from engine.news import QuoteRow, TradeColumns, TradeRow, change_columns, quote_columns, trade_columns
+from engine.news import QuoteRow, TradeColumns, TradeRow, change_columns, quote_columns, together, trade_columns
 from engine.sampling import Sampler
 from engine.tape import Channel, Flag, Reason, Trust
 
@@ -61,6 +61,9 @@ class Fold(Computation):
         self._quotes: list[QuoteRow] = []
         self._trades: list[TradeRow] = []
         self._day_volumes: list[tuple[int, int]] = []
+        self._liquidations: list[TradeRow] = []
+        self._hearing: list[tuple[int, bool]] = []
+        self._readings: list[Reading] = []
         self._inverse_lot = float(1 / instrument.lot)
         self._lag = 0  # of the newest message
         if chart:
@@ -155,6 +158,9 @@ class Fold(Computation):
             self._catch(ts)
         self.t = ts
 
+    def _liquidated(self, ts: int, ticks: int, lots: int, side: int) -> None:
+        self._liquidations.append((self.t, ts, ticks, lots, side, int(Flag.LIQUIDATED), -1, self.messages))
+
     def _quote(self, touch: Touch) -> None:
         """The book has changed: record the touch."""
         crossed = touch[0] >= touch[2]
@@ -216,7 +222,8 @@ class Fold(Computation):
         self._quotes.clear()
         if len(quotes):
             self.trust.last_book = int(quotes.t[-1])
-        if trades is None and not len(quotes) and not self._day_volumes and self.t == self._folded and not final:
+        others = self._day_volumes or self._liquidations or self._hearing or self._readings
+        if trades is None and not len(quotes) and not others and self.t == self._folded and not final:
             return
         if trades is not None or len(quotes):
             self.latency.append(self._lag)
@@ -225,10 +232,7 @@ class Fold(Computation):
             self._note_trades(trades)
             self.trust.last_trades = int(trades.t[-1])
             flow = trades.flow()
-            if self.prints.maxlen:
-                n = self.prints.maxlen
-                columns = (trades.ts, trades.px, trades.qty, trades.side, trades.flags, trades.id)
-                self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
+        liquidations = self._take_liquidations(trades)
         if self.calculators:
             batch = Batch(
                 flow,
@@ -240,12 +244,27 @@ class Fold(Computation):
                 self._ladders.take(),
                 self._changed(),
                 {} if self._bands is None else self._bands.take(),
+                None if liquidations is None else liquidations.flow(),
+                tuple(self._hearing),
+                tuple(self._readings),
             )
             for calculator in self.calculators.values():
                 calculator.update(batch)
-        self._day_volumes.clear()
+        for news in (self._day_volumes, self._hearing, self._readings):
+            news.clear()
         self._folded = self.t
         self._deliver(final)
+
+    def _take_liquidations(self, trades: TradeColumns | None) -> TradeColumns | None:
+        """What was liquidated since the last fold, told as such or as a trade; and all of it is printed."""
+        told = trade_columns(self._liquidations) if self._liquidations else None
+        self._liquidations.clear()
+        if self.prints.maxlen and (printed := together(trades, told)) is not None:
+            n = self.prints.maxlen
+            columns = (printed.ts, printed.px, printed.qty, printed.side, printed.flags, printed.id)
+            self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
+        forced = None if trades is None else trades.where(trades.flags & int(Flag.LIQUIDATED) != 0)
+        return together(forced, told)
 
     def _note_trades(self, trades: TradeColumns) -> None:
         """Which trade is the newest, and whether the first after a resume follows the last before it."""

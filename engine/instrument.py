@@ -66,6 +66,11 @@ class Instrument:
         """Currency of an amount: base, or quote for inverse contracts."""
         return self.quote if self.kind == "inverse" else self.base
 
+    @property
+    def amount_ratio(self) -> tuple[int, int]:
+        """Amount of a lot in base units (inverse: quote units), as a fraction."""
+        return self._amount.numerator, self._amount.denominator
+
     # ---- text -> integers (the edge; exact)
 
     def ticks(self, text: str) -> int:

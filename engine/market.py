@@ -10,13 +10,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine.codes import EARLIEST, LATEST
+from engine.codes import EARLIEST, LATEST, READINGS
 from engine.feed import Levels
 from engine.fees import FeeSchedule
 from engine.fold import Fold
 from engine.instrument import Instrument, OffGridError
+from engine.metrics.batch import Reading
 from engine.metrics.names import Metric
 from engine.news import TradeColumns
+from engine.reading import MOST_DECIMALS, to_decimal, to_float
 from engine.sampling import Sampler
 from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
 
@@ -135,6 +137,8 @@ class Market(Fold):
             self._lose(trust, reason, percent)
         else:
             self.trust.say(self.t, channel, trust, reason, percent)
+            if channel is Channel.LIQUIDATIONS:
+                self._hearing.append((self.t, trust in (Trust.LIVE, Trust.UNVERIFIABLE)))
             if channel is Channel.BOOK and self.order_book.loaded:
                 self._quote(self.order_book.touch())
 
@@ -147,6 +151,18 @@ class Market(Fold):
         lots = self.instrument.lots(size)
         self._heard(recv, ts)
         self._day_volumes.append((self.t, lots))
+
+    def liquidation(self, recv: int, ts: int, px: str, size: str, side: int) -> None:
+        """See Sink.liquidation. Raises OffGridError."""
+        ticks, lots = self.instrument.ticks(px), self.instrument.lots(size)
+        self._heard(recv, ts)
+        self._liquidated(ts, ticks, lots, side)
+
+    def reading(self, recv: int, ts: int, kind: Kind, value: str, due: int = 0) -> None:
+        """See Sink.reading."""
+        mantissa, decimals = to_decimal(kind, value)
+        self._heard(recv, ts)
+        self._readings.append(Reading(self.t, kind, to_float(mantissa, decimals), due))
 
     # ---- rows (the recorded carrier)
 
@@ -245,5 +261,12 @@ class Market(Fold):
         elif kind == Kind.DAY_VOLUME:
             self._heard(recv, ts)
             self._day_volumes.append((self.t, int(r["qty"])))
+        elif kind == Kind.LIQUIDATION:
+            self._heard(recv, ts)
+            self._liquidated(ts, int(r["px"]), int(r["qty"]), int(r["side"]))
+        elif kind in READINGS:
+            self._heard(recv, ts)
+            value = to_float(int(r["px"]), min(max(0, int(r["aux"])), MOST_DECIMALS))
+            self._readings.append(Reading(self.t, Kind(kind), value, int(r["id"])))
         else:
             self.messages += 1

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from engine.book import Touch
-from engine.metrics.batch import NO_QUOTES, Band, Changes, Ladder, Quotes, Trades
+from engine.metrics.batch import NO_QUOTES, Band, Bools, Changes, Ladder, Quotes, Trades
 from engine.metrics.depth import limit_within
 from engine.metrics.spec import BookReader
 from engine.tape import NO_ASK, NO_BID, NOT_COUNTED, Ints
@@ -34,6 +34,11 @@ class TradeColumns:
         self.t, self.ts, self.px, self.qty, self.side, self.flags, self.id = t, ts, px, qty, side, flags, ids
         self.seq = seq
 
+    def where(self, wanted: Bools) -> TradeColumns | None:
+        """Only those; None when there are none."""
+        columns = (self.t, self.ts, self.px, self.qty, self.side, self.flags, self.id, self.seq)
+        return TradeColumns(*(column[wanted] for column in columns)) if wanted.any() else None
+
     def flow(self) -> Trades:
         """Only what counts as order flow."""
         counted = ((self.flags & int(NOT_COUNTED)) == 0) & (self.qty > 0)
@@ -46,6 +51,19 @@ def trade_columns(rows: list[TradeRow]) -> TradeColumns:
     """Collected trades as columns."""
     flat = np.fromiter(chain.from_iterable(rows), np.int64, 8 * len(rows)).reshape(-1, 8)
     return TradeColumns(*(np.ascontiguousarray(flat[:, i]) for i in range(8)))
+
+
+def together(a: TradeColumns | None, b: TradeColumns | None) -> TradeColumns | None:
+    """Both in the order of their messages."""
+    if a is None or b is None:
+        return b if a is None else a
+    order = np.argsort(np.concatenate((a.seq, b.seq)), kind="stable")
+    return TradeColumns(
+        *(
+            np.concatenate((getattr(a, name), getattr(b, name)))[order]
+            for name in ("t", "ts", "px", "qty", "side", "flags", "id", "seq")
+        )
+    )
 
 
 def quote_columns(rows: list[QuoteRow], inverse_lot: float) -> Quotes:

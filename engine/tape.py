@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.codes import NO_ASK, NO_BID, NOT_COUNTED, REASON_TEXT, Channel, Flag, Kind, Reason, Trust
+from engine.codes import NO_ASK, NO_BID, NOT_COUNTED, READINGS, REASON_TEXT, Channel, Flag, Kind, Reason, Trust
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
@@ -38,6 +38,7 @@ __all__ = [
     "NOT_COUNTED",
     "NO_ASK",
     "NO_BID",
+    "READINGS",
     "REASON_TEXT",
     "ROW",
     "Channel",

@@ -7,7 +7,7 @@ import numpy as np
 from engine.tape import REASON_TEXT, Channel, Ints, Reason, Trust
 from engine.view import ChannelView
 
-_CHANNELS = (Channel.BOOK, Channel.TRADES)
+_CHANNELS = (Channel.BOOK, Channel.TRADES, Channel.LIQUIDATIONS)
 
 
 class TrustLog:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.tape import NO_ASK, NO_BID, Ints
+from engine.tape import NO_ASK, NO_BID, Ints, Kind
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -90,6 +90,15 @@ class Changes:
         return len(self.t)
 
 
+class Reading(NamedTuple):
+    """A number that the venue tells of a contract."""
+
+    t: int  # clock, ns
+    kind: Kind
+    value: float
+    due: int  # of a funding rate: when it is settled, ns; 0: not told
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One cut of the tape at message boundaries. `start` <= every t <= `end`."""
@@ -104,6 +113,9 @@ class Batch:
     ladders: Mapping[int, Ladder] = field(default_factory=dict)  # per level count that a metric's `ladders` names
     changes: Changes | None = None  # None: no metric asked for `changes`
     bands: Mapping[Fraction, Band] = field(default_factory=dict)  # per distance (bps) that a metric's `bands` names
+    liquidations: Trades | None = None  # as trades, side of the closing order; None: there were none
+    heard: tuple[tuple[int, bool], ...] = ()  # (clock, whether liquidations are heard of from then on)
+    readings: tuple[Reading, ...] = ()
 
 
 _NONE = np.empty(0, np.int64)
@@ -122,5 +134,6 @@ __all__ = [
     "Floats",
     "Ladder",
     "Quotes",
+    "Reading",
     "Trades",
 ]

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from engine.feed import Levels
 from engine.instrument import Instrument
-from engine.tape import Channel, Flag, Reason, Rows, Trust
+from engine.reading import to_decimal
+from engine.tape import Channel, Flag, Kind, Reason, Rows, Trust
 
 Said = tuple[Channel, Trust, Reason]
 
@@ -40,6 +41,8 @@ class RecordingSink:
     said: list[Said] = field(default_factory=list)
     clocks: list[tuple[int, int]] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
+    liquidations: list[tuple[str, str, int]] = field(default_factory=list)
+    readings: dict[Kind, tuple[str, int]] = field(default_factory=dict)  # the newest of each kind: text, when due
     snapshots: int = 0
     t: int = 0
     last_trade_id: int | None = None
@@ -84,6 +87,15 @@ class RecordingSink:
     def day_volume(self, recv: int, ts: int, size: str) -> None:
         self.instrument.lots(size)
         self.volumes.append(size)
+
+    def liquidation(self, recv: int, ts: int, px: str, size: str, side: int) -> None:
+        self.instrument.ticks(px)
+        self.instrument.lots(size)
+        self.liquidations.append((px, size, side))
+
+    def reading(self, recv: int, ts: int, kind: Kind, value: str, due: int = 0) -> None:
+        to_decimal(kind, value)
+        self.readings[kind] = (value, due)
 
     @property
     def crossed(self) -> bool:

@@ -13,8 +13,9 @@ from engine.feed import Sink
 from engine.instrument import Instrument
 from engine.market import Market
 from engine.metrics.names import Metric, parse_metrics
+from engine.reading import to_decimal
 from engine.sampling import Reader
-from engine.tape import ROW, Channel, Flag, Ints, Kind, Reason, Rows, Trust
+from engine.tape import READINGS, ROW, Channel, Flag, Ints, Kind, Reason, Rows, Trust
 
 INSTRUMENT = Instrument("test", "A/B", Decimal("0.01"), Decimal("0.001"), base="A", quote="B")
 START = 1_700_000_000_000_000_000
@@ -47,7 +48,8 @@ def random_messages(seed: int, count: int = 600) -> list[Message]:
         roll = rng.random()
         if roll < 0.45:
             px, size = f"{(mid + rng.choice((-1, 1))) / 100:.2f}", f"{rng.randrange(1, 9_000) / 1000:.3f}"
-            flags = rng.choice((0, 0, 0, 0, int(Flag.NOT_FLOW), int(Flag.REPLAYED), int(Flag.RECOVERED)))
+            marks = (Flag.NOT_FLOW, Flag.REPLAYED, Flag.RECOVERED, Flag.LIQUIDATED)
+            flags = rng.choice((0, 0, 0, 0, *map(int, marks)))
             out.append(("trade", (t + 5, t, trade_id, px, size, rng.choice((1, -1, 1, -1, 0)), flags)))
             trade_id += 1
         elif roll < 0.93:
@@ -66,7 +68,25 @@ def random_messages(seed: int, count: int = 600) -> list[Message]:
             out.append(snapshot())
         else:
             out.append(("day_volume", (t, t, f"{rng.randrange(1, 500)}.5")))
+        if rng.random() < 0.1:
+            out.append(_of_the_contract(rng, t, mid))
     return out
+
+
+def _of_the_contract(rng: random.Random, t: int, mid: int) -> Message:
+    """A liquidation, whether they are heard of, or a reading."""
+    roll = rng.random()
+    if roll < 0.4:
+        size = f"{rng.randrange(1, 9_000) / 1000:.3f}"
+        return ("liquidation", (t + 5, t, f"{mid / 100:.2f}", size, rng.choice((1, -1))))
+    if roll < 0.5:
+        return ("status", (t, t, Channel.LIQUIDATIONS, rng.choice((Trust.LIVE, Trust.STALE))))
+    kind = rng.choice(READINGS)
+    value = {
+        Kind.FUNDING: f"{rng.randrange(-400, 400) / 1e6:.8f}",
+        Kind.OPEN_INTEREST: f"{rng.randrange(10**9) / 1000}",
+    }.get(kind, f"{(mid + rng.random()) / 100:.8f}")
+    return ("reading", (t + 5, t, kind, value, t + rng.randrange(10**13) if kind is Kind.FUNDING else 0))
 
 
 def push(sink: Sink, message: Message) -> None:
@@ -108,6 +128,14 @@ def to_rows(messages: list[Message]) -> Rows:
             rows.append((*args[:3], 0, args[3], 0, Kind.HOLE, int(Flag.LAST), 0, 0))
         elif name == "clock":
             rows.append((*args, 0, 0, 0, 0, Kind.CLOCK, int(Flag.LAST), 0, 0))
+        elif name == "liquidation":
+            recv, ts, px, size, side = args
+            one = (recv, ts, 0, INSTRUMENT.ticks(px), INSTRUMENT.lots(size), 0)
+            rows.append((*one, Kind.LIQUIDATION, int(Flag.LAST), side, 0))
+        elif name == "reading":
+            recv, ts, kind, value, due = args
+            mantissa, decimals = to_decimal(kind, value)
+            rows.append((recv, ts, due, mantissa, 0, decimals, kind, int(Flag.LAST), 0, 0))
         elif name == "day_volume":
             rows.append((args[0], args[1], 0, 0, INSTRUMENT.lots(args[2]), 0, Kind.DAY_VOLUME, int(Flag.LAST), 0, 0))
     return np.array(rows, ROW)

@@ -87,11 +87,13 @@ def minimum_lots(quote: float, view: MarketView) -> int | None:
 
 
 def mark_of(flags: int) -> str:
-    """One letter for what sets a print apart: N not order flow, H replayed history, R recovered by REST."""
+    """What sets a print apart: N not order flow, H replayed history, L liquidation, R recovered by REST."""
     if flags & Flag.NOT_FLOW:
         return "N"
     if flags & Flag.REPLAYED:
         return "H"
+    if flags & Flag.LIQUIDATED:
+        return "L"
     return "R" if flags & Flag.RECOVERED else " "
 
 
