@@ -202,7 +202,8 @@ def test_registry_is_complete() -> None:
         bound = spec.bind(*metric.args)
         assert (bound.make is None) != (bound.probe is None)
         assert bound.make is not None or not bound.field
-        assert bound.needs_book or bound.needs_trades
+        # What the venue tells of a contract is told beside book and trades.
+        assert bound.needs_book or bound.needs_trades or spec.group == "contract"
         assert usage(spec).startswith(spec.name)
 
 
