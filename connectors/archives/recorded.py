@@ -35,7 +35,9 @@ from engine.instrument import Instrument
 MODULES: Final = (
     "connectors.binance.recorded",
     "connectors.bybit.recorded",
+    "connectors.coinbase.recorded",
     "connectors.hyperliquid.recorded",
+    "connectors.okx.recorded",
 )
 
 

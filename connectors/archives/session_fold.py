@@ -243,7 +243,7 @@ class SessionFold:
             return
         self._fault(where, f"trade {fill.trade_id}: {why}")
         if not flags & Flag.NOT_FLOW:  # flow that cannot be stored is missing
-            self._batch.hole(recv, fill.ts, fill.trade_id, 1)
+            self._batch.hole(recv, fill.ts, fill.trade_id - fill.count + 1, fill.count)
 
     # ----
 

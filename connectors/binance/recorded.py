@@ -48,6 +48,8 @@ class RecordedBinance:
         parts = urlsplit(url)
         if parts.scheme in ("ws", "wss"):
             return _SOCKETS.get(parts.hostname)
+        if parts.path.startswith("/api/v3/brokerage/"):
+            return None  # Coinbase's paths begin like those of Binance spot
         return next((market for path, market in _PATHS.items() if parts.path.startswith(path + "/")), None)
 
     def sniff(self, frame: bytes) -> str | None:

@@ -14,7 +14,7 @@ from connectors.coinbase.rest import ROOT, CoinbaseRest
 from connectors.live.venue import Endpoints, Traits
 
 #: A skipped frame number costs all books of a socket, and a snapshot is some 5 MB: few markets on each.
-_TRAITS = Traits(markets_a_socket=10, between_requests=0.15)
+TRAITS = Traits(markets_a_socket=10, between_requests=0.15)
 
 
 class Coinbase:
@@ -32,7 +32,7 @@ class Coinbase:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue."""
-        return _TRAITS
+        return TRAITS
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> CoinbaseRest:
         """See LiveVenue."""

@@ -15,7 +15,7 @@ from connectors.okx.rest import ROOT, OkxRest
 
 _WS = "wss://ws.okx.com:8443"
 #: 3 requests a second on a connection.
-_TRAITS = Traits(markets_a_socket=50, between_requests=0.4)
+TRAITS = Traits(markets_a_socket=50, between_requests=0.4)
 
 
 class Okx:
@@ -33,7 +33,7 @@ class Okx:
 
     def traits(self, section: str) -> Traits:
         """The same for all."""
-        return _TRAITS
+        return TRAITS
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> OkxRest:
         """See LiveVenue."""

@@ -1,7 +1,7 @@
 """Frames of OKX's v5 public channels, decoded in one typed pass.
 
-`books` (400 levels, every 100 ms), `trades` (the fills of one taker order at one price as one), and the answers to
-requests. https://www.okx.com/docs-v5/en/ (Order Book Trading, Market Data).
+`books` (400 levels, every 100 ms), `trades` (the fills of one taker order at one price as one) or `trades-all` (each),
+and the answers to requests. https://www.okx.com/docs-v5/en/ (Order Book Trading, Market Data).
 """
 
 from __future__ import annotations
@@ -131,9 +131,10 @@ _decode_trades = msgspec.json.Decoder(_Trades, strict=False).decode
 _decode_probe = msgspec.json.Decoder(_Probe, strict=False).decode
 
 _BOOKS_START = b'{"arg":{"channel":"books",'
-_TRADES_START = b'{"arg":{"channel":"trades",'
+_TRADES_START = b'{"arg":{"channel":"trades'  # or trades-all
 #: The channels, by the channel's name at the venue.
-CHANNELS = {"books": Channel.BOOK, "trades": Channel.TRADES}
+CHANNELS = {"books": Channel.BOOK, "trades": Channel.TRADES, "trades-all": Channel.TRADES}
+_TRADES = ("trades", "trades-all")
 #: Of a frame that cannot be decoded: whose it was.
 _CHANNEL = re.compile(rb'"channel"\s*:\s*"([a-z-]{1,40})"')
 _NATIVE = re.compile(rb'"instId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
@@ -179,7 +180,7 @@ def _digits(frame: bytes, i: int) -> tuple[list[tuple[str, str]], list[tuple[str
 
 def _trades(frame: bytes) -> list[Decoded]:
     message = _decode_trades(frame)
-    if message.arg.channel != "trades":
+    if message.arg.channel not in _TRADES:
         return []
     by_native: dict[str, list[Fill]] = {}
     for t in message.data:
@@ -213,7 +214,7 @@ def _unusual(frame: bytes) -> list[Decoded]:
         return []
     if arg.channel == "books":
         return _books(frame)
-    return _trades(frame) if arg.channel == "trades" else []
+    return _trades(frame) if arg.channel in _TRADES else []
 
 
 def _owner(frame: bytes) -> tuple[str, Channel | None]:

@@ -43,9 +43,10 @@ def test_a_snapshot_and_a_recording_without_numbers() -> None:
     assert m.body.digits == ([("30182.6", "452")], [("30249.4", "0"), ("30261", "4.5")])
 
 
+@pytest.mark.parametrize("channel", [b"trades", b"trades-all"])
 @pytest.mark.parametrize(("side", "sign"), [(b"buy", 1), (b"sell", -1)])
-def test_a_trade_tells_the_takers_side(side: bytes, sign: int) -> None:
-    frame = TRADES.replace(b'"buy"', b'"%s"' % side)
+def test_a_trade_tells_the_takers_side(channel: bytes, side: bytes, sign: int) -> None:
+    frame = TRADES.replace(b'"buy"', b'"%s"' % side).replace(b'"trades"', b'"%s"' % channel)
     fill = Fill(338476308, 1652459226050_000_000, "30243.5", "0.001", sign)
     assert decode(frame) == [TradeMessage("BTC-USDT", [fill])]
 
@@ -86,7 +87,7 @@ def test_answers_notices_and_what_is_of_no_use() -> None:
         b'{"event":"channel-conn-count","channel":"books","connCount":"2","connId":"x"}',
         b'{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[{"last":"1"}]}',
         BOOKS.replace(b'"books"', b'"books5"'),
-        TRADES.replace(b'"trades"', b'"trades-all"'),
+        TRADES.replace(b'"trades"', b'"trades-some"'),
     ):
         assert decode(frame) == []
 
