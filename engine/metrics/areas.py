@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.metrics.batch import Bools
 from engine.metrics.calculator import State
-from engine.metrics.integral import MAX_WINDOW
+from engine.metrics.integral import FEW, MAX_WINDOW
 from engine.metrics.windows import Columns, Exact, check_state
 from engine.tape import Ints
 
@@ -17,6 +17,7 @@ from engine.tape import Ints
 _BITS: Final = 27
 _PARTS: Final = 3
 _MASK: Final = (1 << _BITS) - 1
+_WRAP: Final = 1 << 63
 MAX_AMOUNT: Final = (1 << _BITS * _PARTS) - 1
 
 __all__ = ["MAX_AMOUNT", "MAX_WINDOW", "StepAreas"]
@@ -41,6 +42,9 @@ class StepAreas:
         n = len(t)
         if not n:
             return
+        if n <= FEW:
+            self._extend_few(t.tolist(), [amount.tolist() for amount in amounts], valid.tolist())
+            return
         heights = np.zeros((self._heights, n + 1), np.int64)
         heights[0, 1:] = valid
         for k, amount in enumerate(amounts):
@@ -62,6 +66,29 @@ class StepAreas:
             areas[:, 0] = [rows[1 + count + i][-1] for i in range(count)]
         np.cumsum(areas, axis=1, out=areas)
         self._rows.append(t, *heights[:, 1:], *areas[:, 1:])
+
+    def _extend_few(self, t: list[int], amounts: list[list[int]], valid: list[bool]) -> None:
+        """The same a row at a time: numpy's calls cost more than a live batch of some rows holds."""
+        rows, count = self._rows, self._heights
+        if len(rows):
+            held = [int(rows[i][-1]) for i in range(1 + 2 * count)]
+            us, heights, areas = held[0] // 1_000, held[1 : 1 + count], held[1 + count :]
+        else:
+            us, heights, areas = t[0] // 1_000, [0] * count, [0] * count
+        out = []
+        for at, known, *row in zip(t, valid, *amounts, strict=True):
+            dt, us = at // 1_000 - us, at // 1_000
+            areas = [
+                (area + height * dt + _WRAP) % (2 * _WRAP) - _WRAP for area, height in zip(areas, heights, strict=True)
+            ]
+            heights = [int(known)]
+            for amount in row:
+                if not 0 <= amount <= MAX_AMOUNT:
+                    raise ValueError(f"an amount outside 0 .. {MAX_AMOUNT} cannot be integrated exactly")
+                held_now = amount if known else 0
+                heights += [held_now >> _BITS * part & _MASK for part in range(_PARTS)]
+            out.append((at, *heights, *areas))
+        rows.append(*np.array(out, np.int64).T)
 
     def over(self, times: Ints, window: int) -> tuple[list[list[int]], Ints]:
         """(per amount its integrals over the valid time of each window, amount x us; that valid time in us)."""

@@ -6,7 +6,6 @@ epoch and re-centred on whole minutes, never by an event, so that what enters or
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -38,6 +37,8 @@ class BandCentres:
 
         The quotes of the batch are taken in; `end` is the clock after it.
         """
+        if len(changes) and (one := self._same(changes, quotes, end)) is not None:
+            return np.full(len(changes), one)
         mids = np.concatenate([self._kept, _mids(quotes)], axis=1)
         found = np.zeros(len(changes), np.int64)
         if mids.shape[1] and len(changes):
@@ -49,6 +50,35 @@ class BandCentres:
             found = np.where(in_force, mids[_TWICE][held], np.where(begun, mids[_TWICE][first], 0))
         self._keep(mids, end)
         return found
+
+    def _same(self, changes: Changes, quotes: Quotes, end: int) -> int | None:
+        """The one setting of all changes, where what is kept tells it: no minute and no epoch begins here."""
+        kept = self._kept
+        if not kept.shape[1] or not len(quotes):
+            return None
+        last, epoch = kept[:, -1], int(quotes.epoch[-1])
+        minute = (int(last[_T]) - 1) // RECENTRE
+        if (end - 1) // RECENTRE != minute or int(last[_EPOCH]) != epoch:
+            return None
+        if int(quotes.epoch[0]) != epoch or int(changes.epoch[0]) != epoch or int(changes.epoch[-1]) != epoch:
+            return None
+        twice = 0
+        for t, _, of, mid in kept.T.tolist()[::-1]:
+            if of == epoch:
+                twice = mid  # of the epoch's first one, unless one up to the full minute is in force
+                if t <= minute * RECENTRE:
+                    break
+        if (newest := np.flatnonzero(_two_sided(quotes))[-1:]).size:
+            self._replace_last(quotes, int(newest[0]), minute)
+        return twice
+
+    def _replace_last(self, quotes: Quotes, row: int, minute: int) -> None:
+        """As `_keep` does when only the last mid is new."""
+        held = int(self._kept[_T].searchsorted(minute * RECENTRE, "right")) - 1
+        first = int(self._kept[_EPOCH].searchsorted(self._kept[_EPOCH][-1], "left"))
+        stay = self._kept[:, sorted({max(held, 0), first})]
+        newest = [quotes.t[row], quotes.seq[row], quotes.epoch[row], quotes.bid[row] + quotes.ask[row]]
+        self._kept = np.column_stack((stay, newest))
 
     def _keep(self, mids: Ints, end: int) -> None:
         """Of the mids so far: the last one up to the full minute, the first of the epoch, the last."""
@@ -98,7 +128,7 @@ class BandFlow:
         quotes, changes = batch.quotes, batch.changes
         if not len(quotes) and (changes is None or not len(changes)):
             return
-        self._seen.update(replace(quotes, valid=_two_sided(quotes)))
+        self._seen.update(quotes, _two_sided(quotes))
         if changes is None:
             return
         twice = self._centres.of(changes, quotes, batch.end)

@@ -17,6 +17,10 @@ _LOW: Final = (1 << _HALF) - 1
 MAX_VALUE: Final = 1 << (2 * _HALF)
 MAX_WINDOW: Final = 1_000 * 60_000_000_000  # ns: 1,000 minutes
 
+#: Batches of so many rows are taken in one by one.
+FEW: Final = 8
+_WRAP: Final = 1 << 63
+
 _T, _US, _VALID, _HIGH_VALUE, _LOW_VALUE, _VALID_US, _HIGH_AREA, _LOW_AREA = range(8)
 
 
@@ -38,6 +42,9 @@ class StepIntegral:
         n = len(t)
         if not n:
             return
+        if n <= FEW:
+            self._extend_few(t, value, valid)
+            return
         if int(np.max(np.abs(value))) > MAX_VALUE:
             raise ValueError(f"a value beyond {MAX_VALUE} cannot be integrated exactly")
         columns = np.zeros((8, n + 1), np.int64)
@@ -57,6 +64,27 @@ class StepIntegral:
             columns[area, 1:] = columns[height, :-1] * dt
             columns[area] = np.cumsum(columns[area])
         self._rows.append(*columns[:, 1:])
+
+    def _extend_few(self, t: Ints, value: Ints, valid: Bools) -> None:
+        """The same a row at a time: numpy's calls cost more than a live batch of some rows holds."""
+        rows, out = self._rows, []
+        if len(rows):
+            _, us, was, high, low, valid_us, high_area, low_area = (int(rows[i][-1]) for i in range(8))
+        else:
+            us, was, high, low, valid_us, high_area, low_area = int(t[0]) // 1_000, 0, 0, 0, 0, 0, 0
+        for at, size, ok in zip(t.tolist(), value.tolist(), valid.tolist(), strict=True):
+            if not -MAX_VALUE <= size <= MAX_VALUE:
+                raise ValueError(f"a value beyond {MAX_VALUE} cannot be integrated exactly")
+            dt, us = at // 1_000 - us, at // 1_000
+            valid_us += was * dt
+            high_area = (high_area + high * dt + _WRAP) % (2 * _WRAP) - _WRAP
+            low_area = (low_area + low * dt + _WRAP) % (2 * _WRAP) - _WRAP
+            was = int(ok)
+            high, low = was * (abs(size) >> _HALF), was * (abs(size) & _LOW)
+            if size < 0:
+                high, low = -high, -low
+            out.append((at, us, was, high, low, valid_us, high_area, low_area))
+        rows.append(*np.array(out, np.int64).T)
 
     def means(self, times: Ints, window: int) -> tuple[Floats, Ints]:
         """(mean over the valid time of (t - window, t], NaN where there is none; that valid time in us)."""

@@ -36,21 +36,35 @@ from engine.tape import Ints
 PATIENCE: Final = 1_000_000_000
 #: Levels that wait for a message before those that waited too long are looked for.
 _MANY: Final = 64
+#: So many touches are reckoned with one by one: numpy's calls cost more.
+_FEW: Final = 12
 _BEST: Final = "best"
 _PULLED, _STACKED = 0, 1
 _GONE, _CANCELLED = 0, 1
 
 
-class _Touches(NamedTuple):
+class _Touches:
     """Valid quotes, the one carried over first. Shape (m,), int64."""
 
-    epoch: Ints
-    bid: Ints  # NO_BID or NO_ASK when the side is empty
-    ask: Ints
-    seq: Ints
+    def __init__(self, epoch: Ints, bid: Ints, ask: Ints, seq: Ints) -> None:
+        self.epoch, self.seq = epoch, seq
+        self.bid, self.ask = bid, ask  # NO_BID or NO_ASK when the side is empty
+        self._limits: dict[tuple[int, Fraction], Ints] = {}
 
     def limits(self, side: int, bps: Fraction) -> Ints:
         """The furthest price within `bps` of each mid; beyond every price where there is no mid."""
+        found = self._limits.get((side, bps))
+        if found is None:
+            found = self._limits[side, bps] = self._limits_of(side, bps)
+        return found
+
+    def _limits_of(self, side: int, bps: Fraction) -> Ints:
+        if len(self.bid) <= _FEW:
+            touches = zip(self.bid.tolist(), self.ask.tolist(), strict=True)
+            some = [
+                limit_within(b + a, side, bps) if b != NO_BID and a != NO_ASK else side * NO_ASK for b, a in touches
+            ]
+            return np.array(some, np.int64)
         two_sided = (self.bid != NO_BID) & (self.ask != NO_ASK)
         both = np.where(two_sided, self.bid + self.ask, 0)
         scale = 10_000 * bps.denominator
@@ -98,8 +112,8 @@ class _Stream:
             net = net[picked]
             first, second = np.maximum(-net, 0), np.maximum(net, 0)
         if len(first):
-            bounds = [len(column) * int(column.max()) for column in (first, second)]
-            self.sums.append(moves.t[picked], (first, second), bounds)
+            bound = len(first) * max(int(first.max()), int(second.max()))
+            self.sums.append(moves.t[picked], (first, second), (bound, bound))
 
 
 class LevelFlow:

@@ -27,6 +27,8 @@ from engine.tape import Ints
 GRID: Final = 1_000_000_000
 #: A book that has said nothing for longer gives no forecasts.
 STALE: Final = 60 * GRID
+#: Batches of so many rows are taken in one by one where no forecast is due.
+FEW: Final = 8
 #: A step of the walk: (clock, +1 or -1 for a move of the mid, 0 for the end of an epoch, None for a grid instant).
 Step = tuple[int, int | None]
 
@@ -48,6 +50,8 @@ class MidMoves:
         """The steps of these quotes and of the time until `end` (exclusive)."""
         if not len(quotes) and (self._row is None or end <= self._next * GRID):
             return []
+        if len(quotes) <= FEW and end <= self._next * GRID:
+            return self._within_a_second(quotes)
         t, epoch = quotes.t, quotes.epoch
         usable = quotes.valid & (quotes.bid_qty > 0) & (quotes.ask_qty > 0)
         moves = self._moves(epoch, usable, quotes.bid + quotes.ask)
@@ -72,6 +76,23 @@ class MidMoves:
         happened = list(zip(t[picked].tolist(), moves[picked].tolist(), strict=True))
         steps: list[Step] = [*happened, *((g, None) for g in instants.tolist())]
         return [steps[i] for i in order]
+
+    def _within_a_second(self, quotes: Quotes) -> list[Step]:
+        """`take` of some rows before the next grid instant, a row at a time: what a live batch mostly is."""
+        columns = (quotes.t, quotes.epoch, quotes.valid, quotes.bid, quotes.bid_qty, quotes.ask, quotes.ask_qty)
+        first: Step | None = None
+        for t, epoch, valid, bid, bid_qty, ask, ask_qty in zip(*(column.tolist() for column in columns), strict=True):
+            usable = valid and bid_qty > 0 and ask_qty > 0
+            ended = self._row is not None and epoch != self._row[1]
+            move = 0
+            if usable:
+                if self._mid is not None and self._mid[0] == epoch and not ended:
+                    move = (bid + ask > self._mid[1]) - (bid + ask < self._mid[1])
+                self._mid = (epoch, bid + ask)
+            self._row = (t, epoch, usable)
+            if first is None and (move or ended):
+                first = (t, move)
+        return [] if first is None else [first]
 
     def _moves(self, epoch: Ints, usable: Bools, twice_mid: Ints) -> Ints:
         """Sign of the mid's change at each row against the last usable row of the same epoch."""

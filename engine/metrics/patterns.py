@@ -90,6 +90,15 @@ class UsualFlow:
             return
         if self._first is None:
             self._first = min(int(x.t[0]) for x in (trades, quotes) if len(x))
+        ends = [(int(t) - 1) // STEP for x in (trades, quotes) if len(x) for t in (x.t[0], x.t[-1])]
+        if min(ends) == max(ends):  # nearly always
+            lots, delta = (int(trades.qty.sum()), int((trades.qty * trades.side).sum())) if len(trades) else (0, 0)
+            held, *before = (int(self._rows[i][-1]) for i in range(4))
+            if held == ends[0]:
+                self._rows.retract(1)
+            new = zip(before, (lots, len(trades), delta), strict=True)
+            self._rows.append([ends[0]], *([total + more] for total, more in new))
+            return
         steps = (trades.t - 1) // STEP
         starts = np.flatnonzero(np.diff(steps, prepend=-1))
         heard = np.unique((quotes.t - 1) // STEP) if len(quotes) else quotes.t

@@ -13,6 +13,9 @@ from engine.metrics.calculator import State
 from engine.metrics.windows import check_state
 from engine.tape import Ints
 
+#: Batches of so many rows are taken in one by one, for the best level.
+FEW = 8
+
 
 def queue_flow(bid: Ints, bid_qty: Ints, ask: Ints, ask_qty: Ints) -> Ints:
     """e_n of each state against the one before it, lots, int64; n states give n - 1 values (of each column).
@@ -44,6 +47,8 @@ class QueueFlow:
 
     def of_touch(self, quotes: Quotes) -> tuple[Ints, Ints]:
         """As `of_ladder` of the best level alone."""
+        if len(quotes) <= FEW and self._levels == 1:
+            return self._of_few(quotes)
         columns = (quotes.bid, quotes.bid_qty, quotes.ask, quotes.ask_qty)
         return self._emit(quotes, [column[:, None] for column in columns])
 
@@ -51,6 +56,26 @@ class QueueFlow:
         """(clocks of the states in which something flowed, shape (k,); e of their levels, lots, shape (k, levels))."""
         ladder = batch.ladders[self._levels]
         return self._emit(batch.quotes, [ladder.bid_px, ladder.bid_qty, ladder.ask_px, ladder.ask_qty])
+
+    def _of_few(self, quotes: Quotes) -> tuple[Ints, Ints]:
+        """`of_touch` a row at a time: numpy's calls cost more than a live batch of some rows holds."""
+        columns = (quotes.t, quotes.valid, quotes.epoch, quotes.bid, quotes.bid_qty, quotes.ask, quotes.ask_qty)
+        last = None if self._last is None else self._last.tolist()
+        times, flow = [], []
+        for t, valid, epoch, b, qb, a, qa in zip(*(column.tolist() for column in columns), strict=True):
+            if not valid:
+                continue
+            row = [epoch, b if qb else NO_BID, qb, a if qa else NO_ASK, qa]
+            if last is not None and last[0] == epoch:
+                _, was_b, was_qb, was_a, was_qa = last
+                e = (qb if row[1] >= was_b else 0) - (was_qb if row[1] <= was_b else 0)
+                e += (was_qa if row[3] >= was_a else 0) - (qa if row[3] <= was_a else 0)
+                if e:
+                    times.append(t)
+                    flow.append(e)
+            last = row
+        self._last = None if last is None else np.array(last, np.int64)
+        return np.array(times, np.int64), np.array(flow, np.int64).reshape(-1, 1)
 
     def _emit(self, quotes: Quotes, columns: list[Ints]) -> tuple[Ints, Ints]:
         m = self._levels

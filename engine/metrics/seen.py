@@ -19,11 +19,14 @@ class BookSeen:
         self._longest = 0
         self._valid: bool | None = None  # after the last quote; None: no quote yet
 
-    def update(self, quotes: Quotes) -> None:
-        """Take the news in."""
+    def update(self, quotes: Quotes, valid: Bools | None = None) -> None:
+        """Take the news in; `valid` where something else counts as valid."""
         if not len(quotes):
             return
-        valid = quotes.valid
+        if valid is None:
+            valid = quotes.valid
+        if self._valid is not None and bool((valid == self._valid).all()):
+            return  # nothing turned: nearly always
         turned = np.empty(len(valid), np.bool_)
         turned[0] = self._valid is None or bool(valid[0]) is not self._valid
         np.not_equal(valid[1:], valid[:-1], out=turned[1:])

@@ -198,6 +198,8 @@ class Sums:
     def __init__(self, columns: int) -> None:
         self._rows = Columns(np.int64, *[np.int64] * columns)
         self._rows.append([_NEVER], *[[0]] * columns)
+        self._newest = [0] * columns  # the held prefix sums after the last row
+        self._wide = False  # some column is held as Python ints
         self._offsets = [0] * columns  # what has been taken off the held prefix sums to keep them small
         self._dropped = 0  # rows forgotten, the row that only holds the sums not counted
         self._marks: list[tuple[int, ...]] = []  # session starts: clock of its first row, rows before, sums before
@@ -215,9 +217,18 @@ class Sums:
         """Rows with ascending clocks; `bounds[i]` is at least the sum of |terms[i]|."""
         if not len(t):
             return
-        prefixes = [self._prefix(i, x, bound) for i, (x, bound) in enumerate(zip(terms, bounds, strict=True))]
         before = len(self._rows)
-        self._rows.append(t, *prefixes)
+        held = self._newest
+        if not self._wide and max(map(abs, held)) + max(bounds) < _SAFE:  # nearly always: all columns in one step
+            running: Ints = np.array(terms, np.int64)
+            running[:, 0] += held
+            np.cumsum(running, axis=1, out=running)
+            self._rows.append(t, *running)
+            self._newest = running[:, -1].tolist()
+        else:
+            prefixes = [self._prefix(i, x, bound) for i, (x, bound) in enumerate(zip(terms, bounds, strict=True))]
+            self._rows.append(t, *prefixes)
+            self._newest = [int(prefix[-1]) for prefix in prefixes]
         if self.first is None:
             self.first = int(t[0])
         last_day = self._marks[-1][0] // DAY if self._marks else None
@@ -266,6 +277,8 @@ class Sums:
         if len(state["offsets"]) != len(self._offsets) or not len(state["rows"][0]):
             raise ValueError(f"state of {len(state['offsets'])} sums, not {len(self._offsets)}")
         self._rows.restore(state["rows"])
+        self._newest = [int(self._rows[i + 1][-1]) for i in range(len(self._offsets))]
+        self._wide = any(self._rows[i + 1].dtype == object for i in range(len(self._offsets)))
         self._offsets = list(state["offsets"])
         self._dropped = state["dropped"]
         self._marks = [tuple(mark) for mark in state["marks"]]
@@ -285,6 +298,7 @@ class Sums:
                 running: Exact = np.cumsum(terms.astype(np.int64, copy=False)) + held[-1]
                 return running
             self._rows.replace(i + 1, held.astype(object))
+            self._wide = True
             held = self._rows[i + 1]
         wide: Exact = np.cumsum(terms.astype(object)) + held[-1]
         return wide
