@@ -19,6 +19,8 @@ class Tmux:
     version: tuple[int, int] | None
     passthrough: str | None  # the option allow-passthrough: "off", "on", "all"
     rgb: bool | None  # 24-bit colours reach the terminal that tmux is shown on
+    client_term: str | None = None  # TERM of that terminal
+    client_type: str | None = None  # what it calls itself, "iTerm2 3.5.0"
 
 
 def run_command(command: Sequence[str]) -> str | None:
@@ -48,4 +50,6 @@ def ask(run: Run = run_command) -> Tmux:
         # The option came with 3.3; before, everything passed.
         passthrough=run(["tmux", "show-options", "-Apv", "allow-passthrough"]) or None,
         rgb="RGB" in features.split(",") if features else None,
+        client_term=run(["tmux", "display-message", "-p", "#{client_termname}"]) or None,
+        client_type=run(["tmux", "display-message", "-p", "#{client_termtype}"]) or None,
     )

@@ -20,6 +20,7 @@ from tui.config.template import write_template
 from tui.untrusted import escape_text
 
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s\"']+@")
+_PATH_OF_URL = re.compile(r"(?<=://)([^/?#\s]+)[/?#].+")  # of a webhook: who knows it can post there
 _WIDTH = 4000
 
 
@@ -109,7 +110,7 @@ def write_effective(loaded: LoadedConfig, stream: TextIO) -> None:
 def _lines(values: Mapping[str, Any], loaded: LoadedConfig) -> Iterator[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, dict)}
     for key, value in values.items():
-        if key not in tables and key != "alerts":
+        if key not in tables and key not in ("alerts", "sinks"):
             yield _setting(key, value, key, loaded)
     for name, table in tables.items():
         if name == "venues":
@@ -120,8 +121,11 @@ def _lines(values: Mapping[str, Any], loaded: LoadedConfig) -> Iterator[str]:
                 yield from _table(f"fees.{_quoted(venue)}", msgspec.structs.asdict(fees), f"fees.{venue}", loaded)
         else:
             yield from _table(name, table, name, loaded)
-    for alert in values["alerts"]:
-        yield from _table("alerts", alert, f"alerts[{alert['name']}]", loaded, array=True)
+    for key in ("alerts", "sinks"):
+        for item in values[key]:
+            if key == "sinks" and item.get("url"):
+                item["url"] = _PATH_OF_URL.sub(r"\1/***", item["url"])
+            yield from _table(key, item, f"{key}[{item['name']}]", loaded, array=True)
 
 
 def _table(

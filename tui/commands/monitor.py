@@ -138,7 +138,7 @@ def _open(
             theme=args.theme or config.theme,
             themes_dir=themes_dir(),
             keys=config.keys,
-            sound=config.sinks.bell,
+            sound=config.notify.bell,
             look=Look(
                 config.windows.flow,
                 config.windows.ofi,

@@ -21,10 +21,10 @@ import tomlkit.exceptions
 import tomlkit.items
 
 from tui.arrangement import PANEL_IDS, columns_problem
-from tui.config.model import Name
 from tui.config.positions import key_lines
 from tui.config.problems import ConfigError, unknown_name
 from tui.config.shape import alert_problems, convert
+from tui.config.values import Name
 
 _NEW_FILE = "# Configuration of flowtape. `flowtape config show` lists every key with its value.\n"
 _ENABLED = re.compile(r"^(\s*enabled\s*=\s*)(?:true|false)\b")

@@ -1,7 +1,7 @@
 """What the configuration may say: names, types, limits and defaults.
 
-The TOML names are the field names (`for` of an alert is `hold` here, since `for` is a word of Python). What a
-description says completes the sentence "expected …" in an error.
+The TOML names are the field names (`for` of an alert is `hold` here, since `for` is a word of Python). The kinds of
+values are in `tui.config.values`.
 """
 
 from __future__ import annotations
@@ -11,42 +11,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-Duration = Annotated[
-    str,
-    Meta(
-        pattern=r"^\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d)$", description='a length of time such as "500ms", "60s" or "4h"'
-    ),
-]
-Window = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?=.*[1-9])\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d)$",
-        description='a length of time above zero, such as "500ms", "60s" or "4h"',
-    ),
-]
-Column = Annotated[
-    str, Meta(pattern=r"^[1-9]\d{0,4}(?:s|m|h)$", description='a length of time in whole seconds such as "1s" or "5m"')
-]
-Name = Annotated[
-    str, Meta(pattern=r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,63})$", description="a name of 1 to 64 characters")
-]
-Text = Annotated[str, Meta(min_length=1, description="a text that is not empty")]
-HttpUrl = Annotated[
-    str, Meta(pattern=r"^https?://[^\s/]+\S*$", description="an address that starts with https:// or http://")
-]
-WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^\s/]+\S*$", description="an address that starts with wss:// or ws://")]
-Url = Annotated[
-    str,
-    Meta(pattern=r"^(?:https?|wss?)://[^\s/]+\S*$", description="an address that starts with https:// or wss://"),
-]
-NUMBERS_TOO = {"numbers_too": True}  # a text that may be written as a TOML number
-Level = Annotated[str, Meta(min_length=1, description='a level such as 0.9 or "10bps"', extra=NUMBERS_TOO)]
+from tui.config.sinks import AnySink, Notify
+from tui.config.values import Column, Duration, HttpUrl, Level, Name, Severity, Text, Url, Window, WsUrl
+
 #: From which 30-day volume on, maker fee in bps, taker fee in bps.
 Tier = Annotated[
     tuple[float, ...],
     Meta(min_length=3, max_length=3, description="[30-day volume, maker bps, taker bps], three numbers"),
 ]
-Severity = Literal["info", "warning", "high"]
 
 
 class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,12 +94,6 @@ class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: bool = True
 
 
-class Sinks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where alerts go besides the screen."""
-
-    bell: bool = True
-
-
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -145,4 +111,5 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulator: Simulator = Simulator()
     presets: tuple[Text, ...] = ("toxic-flow", "one-sided-flow")  # ready rules
     alerts: tuple[Alert, ...] = ()
-    sinks: Sinks = Sinks()
+    notify: Notify = Notify()
+    sinks: tuple[AnySink, ...] = ()

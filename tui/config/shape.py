@@ -14,9 +14,11 @@ import msgspec
 from tui.arrangement import columns_problem
 from tui.config.checks import Validators
 from tui.config.fees import fee_schedule, fees_name_problem
-from tui.config.model import NUMBERS_TOO, Alert, Config, Fees, OwnLayout, Venue
+from tui.config.model import Alert, Config, Fees, OwnLayout, Venue
 from tui.config.positions import line_of
 from tui.config.problems import Problem, nearest, unknown_name
+from tui.config.sinks import Sink, sink_problem
+from tui.config.values import NUMBERS_TOO
 
 KeyPath = tuple[str | int, ...]
 
@@ -34,7 +36,8 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
 }
 # Where half of a table would do something else than was meant, all of it is left out.
 _WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used", "fees": "these fees are not used"} | {
-    "layouts": "this layout is left out"
+    "layouts": "this layout is left out",
+    "sinks": "this sink is left out",
 }
 
 
@@ -88,6 +91,8 @@ class Reader:
     def _value(self, kind: Any, value: object, path: KeyPath, default: object) -> object:
         bare, annotations = _unwrap(kind)
         result: object
+        if len(variants := _variants(kind)) > 1:
+            bare = self._variant(variants, value, path)
         if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
             result = self._table(bare, value, path)
         elif get_origin(bare) is dict:
@@ -119,7 +124,7 @@ class Reader:
             self._note(path, f"expected a table, got {_shown(value)}", "ignored")
             raise UnusableError
         before = len(self.problems)
-        if kind is Alert and isinstance(value.get("name"), str):
+        if (kind is Alert or issubclass(kind, Sink)) and isinstance(value.get("name"), str):
             self._labels[path] = value["name"]
         try:
             result = kind(**self.struct(kind, value, path))
@@ -130,6 +135,8 @@ class Reader:
                 self.refused_venues.add(str(path[1]))
         if isinstance(result, Alert):
             self._alert(result, path, before)
+        if isinstance(result, Sink):
+            self._sink(result, path, before)
         if isinstance(result, OwnLayout) and (complaint := columns_problem(result.columns)) is not None:
             self._note((*path, "columns"), complaint)
             raise UnusableError
@@ -143,13 +150,44 @@ class Reader:
 
     def _alert(self, alert: Alert, path: KeyPath, before: int) -> None:
         """An alert counts only when all of it is right: half a rule would fire at the wrong time, or never."""
-        if any(self._labels.get(other) == alert.name for other in self._labels if other < path):
-            self._note((*path, "name"), "another alert has this name already")
+        self._unique(alert.name, path, "alert")
         if "alert" in self._checks and len(self.problems) == before:
             for key, complaint in self._checks["alert"](alert):
                 self._note((*path, key), complaint)
         if len(self.problems) > before:
             raise UnusableError
+
+    def _sink(self, sink: Any, path: KeyPath, before: int) -> None:
+        """Half a sink would send the wrong alerts, or to the wrong place."""
+        self._unique(sink.name, path, "sink")
+        if len(self.problems) == before and (found := sink_problem(sink)) is not None:
+            self._note((*path, found[0]), found[1])
+        if len(self.problems) > before:
+            raise UnusableError
+
+    def _unique(self, name: str, path: KeyPath, what: str) -> None:
+        earlier = (other for other in self._labels if other[0] == path[0] and other < path)
+        if any(self._labels[other] == name for other in earlier):
+            self._note((*path, "name"), f"another {what} has this name already")
+
+    def _variant(self, variants: dict[str, type[msgspec.Struct]], value: object, path: KeyPath) -> Any:
+        """The struct that the table's `kind` names."""
+        if not isinstance(value, dict):
+            self._note(path, f"expected a table, got {_shown(value)}", "ignored")
+            raise UnusableError
+        if isinstance(value.get("name"), str):
+            self._labels[path] = value["name"]
+        listed = ", ".join(f'"{name}"' for name in variants)
+        if "kind" not in value:
+            self._note(path, f'the key "kind" is missing: one of {listed}')
+            raise UnusableError
+        named = value["kind"]
+        if not isinstance(named, str) or named not in variants:
+            close = nearest(named, variants) if isinstance(named, str) else None
+            hint = f', did you mean "{close}"?' if close else ""
+            self._note((*path, "kind"), f"expected one of {listed}, got {_shown(named)}{hint}")
+            raise UnusableError
+        return variants[named]
 
     def _names(self, kind: Any, value: object, path: KeyPath) -> dict[str, object]:
         if not isinstance(value, dict):
@@ -258,6 +296,18 @@ def _unwrap(kind: Any) -> tuple[Any, tuple[Any, ...]]:
             kind = next(part for part in get_args(kind) if part is not type(None))
         else:
             return kind, annotations
+
+
+def _variants(kind: Any) -> dict[str, type[msgspec.Struct]]:
+    """Of a union of structs, each by the value of its `kind`; else nothing."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return {}
+    structs = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+    found: dict[str, type[msgspec.Struct]] = {}
+    for struct in structs if len(structs) > 1 else []:
+        field = next(field for field in msgspec.structs.fields(struct) if field.name == "kind")
+        found[get_args(field.type)[0]] = struct
+    return found
 
 
 def _pattern(path: KeyPath) -> tuple[str, ...]:

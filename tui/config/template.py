@@ -61,9 +61,18 @@ TEMPLATE = """\
 #seed = 1
 #markets = ["BTC/USDT", "ETH/USDT"]
 
-[sinks]
-# The terminal's bell when an alert fires.
+[notify]
+# What the terminal does when an alert fires. `flowtape notify test` tries it and says what to set.
+# Its bell; tmux, screen and SSH pass it on.
 #bell = true
+# A notification on the desktop, by what the terminal understands ("auto"): "osc9", "osc777", "osc99", or "none".
+#desktop = "auto"
+# How many alerts you have not seen yet, in the window's title.
+#title = true
+# What is less severe than this stays silent: "info", "warning", "high".
+#severity = "info"
+# A market whose book or trades can't be relied on for so long is told like an alert of severity "high".
+#trouble_after = "10s"
 
 # Other addresses of an exchange: a test network, a mirror, a local server. `rest` and `ws` stand for all of it.
 #[venues.binance]
@@ -95,6 +104,43 @@ TEMPLATE = """\
 #severity = "warning"
 #message = ""
 #enabled = true
+
+# Where alerts go besides the screen, each with a name. Common to all kinds: `severity` is the least that is sent,
+# `rules` and `markets` are names or patterns, `events` any of "fired", "resolved", "trouble" (of a feed); more than
+# `burst` a minute are summed up in one line; a try may take `timeout`; after `give_up` an alert is no longer tried.
+# Passwords and tokens come from the environment (`…_env`) or from a file that only you can read (`…_file`, mode 600).
+#[[sinks]]
+#name = "ops"
+#kind = "webhook"
+#url = "https://example.org/hook"
+#secret_env = "FLOWTAPE_HOOK_SECRET"
+#severity = "info"
+#rules = ["*"]
+#markets = ["*"]
+#events = ["fired", "trouble"]
+#burst = 20
+#timeout = "10s"
+#give_up = "1d"
+
+# Telegram, Discord, Slack, ntfy, Pushover, e-mail and many more through the library apprise (flowtape[notify]).
+# The variable holds one of its URLs, such as ntfy://mytopic
+#[[sinks]]
+#name = "phone"
+#kind = "apprise"
+#url_env = "FLOWTAPE_PHONE"
+#severity = "high"
+
+# A program, without a shell; the alert comes as JSON on its standard input.
+#[[sinks]]
+#name = "script"
+#kind = "command"
+#command = ["/usr/local/bin/on-alert", "--loud"]
+
+# A file that gets one line of JSON for each alert.
+#[[sinks]]
+#name = "log"
+#kind = "file"
+#path = "~/flowtape-alerts.jsonl"
 """
 
 

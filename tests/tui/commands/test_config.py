@@ -105,3 +105,13 @@ def test_show_keeps_secrets_and_control_bytes_to_itself(home: Path, capsys: pyte
     assert "hunter2" not in out
     assert "***@host" in out
     assert not set("\x1b\x9b\u202e") & set(out)
+
+
+def test_sinks_are_shown_without_what_would_let_others_post(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[[sinks]]\nname = "ops"\nkind = "webhook"\nurl = "https://u:p@example.org/hooks/t0ken?k=1"\n')
+    assert run("show", "--config", str(file)) == 0
+    out = capsys.readouterr().out
+    assert 'url = "https://***@example.org/***"  # line 4' in out
+    assert 'rules = ["*"]  # default' in out
+    assert "t0ken" not in out

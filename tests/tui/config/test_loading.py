@@ -41,7 +41,7 @@ def test_everything_that_may_be_said(file: Path) -> None:
         windows = { flow = "2m", chart = "5s" }
         keys.pause = "space,p"
         tape.minimum = 1.5
-        sinks.bell = false
+        notify = { bell = false, desktop = "osc9", trouble_after = "30s" }
         [layout]
         beside = "tape"
         glyphs = "ascii"
@@ -67,7 +67,7 @@ def test_everything_that_may_be_said(file: Path) -> None:
     config = loaded.config
     assert (config.markets, config.theme, config.fps) == (("binance:ETH/USDT:USDT",), "classic", 5.0)
     assert (config.windows.flow, config.windows.ofi, config.windows.chart) == ("2m", "10s", "5s")
-    assert (config.keys, config.tape.minimum, config.sinks.bell) == ({"pause": "space,p"}, 1.5, False)
+    assert (config.keys, config.tape.minimum, config.notify.bell) == ({"pause": "space,p"}, 1.5, False)
     assert (config.layout.beside, config.layout.glyphs) == ("tape", "ascii")
     assert config.venues["binance"] == Venue(
         rest="http://127.0.0.1:8080/api",

@@ -29,7 +29,7 @@ def test_switched_on_it_shows_the_defaults_and_every_key(tmp_path: Path) -> None
     loaded = load(file, environ={})
     assert loaded.problems == ()
     config, default = loaded.config, Config()
-    for name in ("theme", "fps", "windows", "layout", "tape", "simulator", "sinks"):
+    for name in ("theme", "fps", "windows", "layout", "tape", "simulator", "notify"):
         assert getattr(config, name) == getattr(default, name)
     missing = {
         field for field in Config.__struct_fields__ if not re.search(rf"^#?\[*{field}\b", TEMPLATE, re.MULTILINE)

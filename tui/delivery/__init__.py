@@ -1,0 +1,1 @@
+"""From alerts to people: the terminal, webhooks, messaging services, commands and files."""

@@ -1,0 +1,156 @@
+"""What is told: an alert, trouble with a feed, or a test, with its text for people and its payload for programs.
+
+Both texts are plain: whatever a venue or a rule of the user put into them has gone through `tui.untrusted`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from engine.view import AlertEvent
+from tui.untrusted import escape_text
+
+Kind = Literal["fired", "resolved", "trouble", "recovered", "suppressed", "test"]
+Origin = Literal["live", "recording", "simulator"]
+SEVERITIES = ("info", "warning", "high")
+#: Of the JSON object; a field may be added under the same number, not taken away or given another meaning.
+SCHEMA = 1
+_TITLE, _TEXT = 80, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One thing to tell. `key` is the same whenever the same thing is told again, by whichever process."""
+
+    key: str
+    kind: Kind
+    severity: str  # one of SEVERITIES
+    rule: str
+    market: str
+    t: int  # event time, ns since the Unix epoch
+    title: str
+    text: str
+    payload: dict[str, Any]  # JSON values only
+
+
+def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification:
+    """An alert that fired or resolved. The payload has every field of the event."""
+    kind: Kind = "fired" if event.kind == "fired" else "resolved"
+    detail = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    if kind == "fired":
+        text = event.message or event.when
+    else:
+        text = f"over: {event.message}" if event.message not in ("", "resolved") else "over"
+    value = "" if event.value is None else f" (now {event.value:.6g})"
+    return _notification(
+        episode_key(event) + ("" if kind == "fired" else "|resolved"),
+        kind,
+        event.severity,
+        event.rule,
+        event.market,
+        event.t,
+        f"{event.market}: {event.rule}",
+        f"{text}{value}",
+        origin,
+        detail,
+    )
+
+
+def of_trouble(market: str, channel: str, state: str, reason: str, since: int, t: int, origin: Origin) -> Notification:
+    """A channel of a market can't be relied on since `since` (ns)."""
+    detail = {"channel": channel, "state": state, "reason": reason, "since": since}
+    why = f"{state}: {reason}" if reason else state
+    return _notification(
+        f"feed|{market}|{channel}|{since}", "trouble", "high", "feed", market, t,
+        f"{market}: feed trouble", f"{channel} {why}", origin, detail,
+    )  # fmt: skip
+
+
+def of_recovery(market: str, channel: str, since: int, t: int, origin: Origin) -> Notification:
+    """It can be relied on again; `since` is when the trouble began."""
+    detail = {"channel": channel, "state": "LIVE", "reason": "", "since": since}
+    return _notification(
+        f"feed|{market}|{channel}|{since}|recovered", "recovered", "high", "feed", market, t,
+        f"{market}: feed works again", f"{channel} LIVE after {(t - since) / 1e9:.0f} s", origin, detail,
+    )  # fmt: skip
+
+
+def of_failure(source: str, text: str, t: int, origin: Origin) -> Notification:
+    """A whole source has stopped, or can't be used."""
+    return _notification(
+        f"source|{source}|{t}", "trouble", "high", "feed", source, t, f"{source}: feed trouble", text, origin, {}
+    )
+
+
+def of_suppression(counts: dict[str, int], severity: str, since: int, t: int, origin: Origin) -> Notification:
+    """The one line that stands for what a burst limit held back; `counts` by rule."""
+    total = sum(counts.values())
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{rule} ({n})" for rule, n in most[:5]) + (", …" if len(most) > 5 else "")
+    detail = {"suppressed": total, "rules": counts, "since": since}
+    return _notification(
+        f"suppressed|{since}|{t}|{total}", "suppressed", severity, "", "", t,
+        f"{total} more suppressed", f"{total} more alerts held back by the burst limit: {named}", origin, detail,
+    )  # fmt: skip
+
+
+def of_test(sink: str, t: int) -> Notification:
+    """What `flowtape notify test` sends."""
+    return _notification(
+        f"test|{sink}|{t}", "test", "info", "test", "", t, "test", f"a test of {sink}; nothing has happened", "live", {}
+    )
+
+
+def episode_key(event: AlertEvent) -> str:
+    """The same for every report of one episode: rule, market and its first instant."""
+    return f"{event.rule}|{event.market}|{event.t0}"
+
+
+def _notification(
+    key: str,
+    kind: Kind,
+    severity: str,
+    rule: str,
+    market: str,
+    t: int,
+    title: str,
+    text: str,
+    origin: Origin,
+    detail: dict[str, Any],
+) -> Notification:
+    if origin != "live":
+        title = f"{'SIMULATED' if origin == 'simulator' else 'REPLAY'} {title}"
+    title, text = escape_text(f"flowtape {title}", _TITLE), escape_text(text, _TEXT)
+    payload = {
+        **detail,
+        "schema": SCHEMA,
+        "key": key,
+        "event": kind,
+        "severity": severity,
+        "rule": rule,
+        "market": market,
+        "t": t,
+        "time": datetime.fromtimestamp(t / 1e9, UTC).isoformat(timespec="milliseconds"),
+        "title": title,
+        "text": text,
+        "origin": origin,
+    }
+    return Notification(key, kind, severity, rule, market, t, title, text, payload)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can say it: not a number is null, a structure is a list or an object."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value)
