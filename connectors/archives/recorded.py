@@ -36,7 +36,9 @@ MODULES: Final = (
     "connectors.binance.recorded",
     "connectors.bybit.recorded",
     "connectors.coinbase.recorded",
+    "connectors.deribit.recorded",
     "connectors.hyperliquid.recorded",
+    "connectors.kraken.recorded",
     "connectors.okx.recorded",
 )
 

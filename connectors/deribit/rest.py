@@ -152,7 +152,7 @@ class DeribitRest:
         try:
             stats = _decode_ticker(result).stats
             volume = Decimal(str(stats.volume_usd if instrument.kind == "inverse" else stats.volume, "ascii"))
-            return str((volume / instrument.lot).to_integral_value() * instrument.lot)
+            return format((volume / instrument.lot).to_integral_value() * instrument.lot, "f")
         except _UNREADABLE as e:
             raise UnreachableError(
                 f"the day's volume of {instrument.native!r} cannot be read: {str(e)[:200]}"

@@ -6,6 +6,9 @@ is applied to it, levels of no size are dropped, the copy is cut to the depth su
 never sent), and only if the checksum is right the changes are given on, with the levels that were cut away as
 deletions. The checksum proves the ten best levels; the others are as good as the stream.
 
+The checksum is over digits without their point. So that a point in the wrong place shows, all numbers are brought to
+the same decimals: those of the instrument, or more if the snapshot is written with more.
+
 What is known of a book of limited depth ends at its last level, and comes nearer as better levels push it out. The
 snapshot given on holds the better half of the levels, the rest follow as changes: so the horizon stays true until the
 market has moved through the other half, and then it is set anew.
@@ -35,12 +38,12 @@ class KrakenBook:
     """The checksum rule of one market; a `BookRule`."""
 
     def __init__(self, instrument: Instrument, depth: int) -> None:
-        price_decimals = instrument.price_digits
         size_decimals = max(0, -int(instrument.lot.normalize().as_tuple().exponent))
-        self._decimals = price_decimals, size_decimals
+        # A grid that was guessed from the same messages says nothing.
+        self._decimals = (0, 0) if instrument.inferred else (instrument.price_digits, size_decimals)
         # Keys rise from the best level on: the price of asks, the negative price of bids.
-        self._bids = _Side(-1.0, depth, self._decimals)
-        self._asks = _Side(1.0, depth, self._decimals)
+        self._bids = _Side(-1.0, depth)
+        self._asks = _Side(1.0, depth)
         self._synced = False
         self._count = 0  # messages of this book: what stands for a sequence number
 
@@ -52,8 +55,8 @@ class KrakenBook:
     def reset(self) -> None:
         """See BookRule."""
         self._synced = False
-        self._bids.clear()
-        self._asks.clear()
+        self._bids.begin(*self._decimals)
+        self._asks.begin(*self._decimals)
 
     def take(self, message: object) -> Verdict:
         """See BookRule."""
@@ -62,8 +65,9 @@ class KrakenBook:
             return Step.WAIT
         bids, asks = self._bids, self._asks
         if message.snapshot:
-            bids.clear()
-            asks.clear()
+            decimals = self._written(message)
+            bids.begin(*decimals)
+            asks.begin(*decimals)
         bid_changes, ask_changes = bids.apply(message.bids), asks.apply(message.asks)
         if crc32((asks.checked() + bids.checked()).encode()) != message.checksum:
             self.reset()
@@ -77,6 +81,14 @@ class KrakenBook:
             return [update, *self._whole(message.ts)]
         return (update,)
 
+    def _written(self, message: Book) -> tuple[int, int]:
+        """Decimals of prices and sizes."""
+        price, size = self._decimals
+        for _, _, price_text, size_text in (*message.bids, *message.asks):
+            price = max(price, len(price_text.partition(".")[2]))
+            size = max(size, len(size_text.partition(".")[2]))
+        return price, size
+
     def _whole(self, ts: int) -> list[Update]:
         """The book as it stands: the part that its horizon is set by, and the rest."""
         (bids, more_bids), (asks, more_asks) = self._bids.halves(), self._asks.halves()
@@ -89,14 +101,17 @@ class KrakenBook:
 class _Side:
     """One side of the copy."""
 
-    def __init__(self, sign: float, depth: int, decimals: tuple[int, int]) -> None:
-        self._sign, self._depth, self._decimals = sign, depth, decimals
+    def __init__(self, sign: float, depth: int) -> None:
+        self._sign, self._depth = sign, depth
+        self._price_decimals = self._size_decimals = 0
         self._keys: list[float] = []
         self._held: dict[float, _Held] = {}
         self._horizon = float("inf")  # levels up to this key are said to be known
         self.cut_inside = False  # the last message has pushed a level out that was said to be known
 
-    def clear(self) -> None:
+    def begin(self, price_decimals: int, size_decimals: int) -> None:
+        """Empty, for numbers of so many decimals."""
+        self._price_decimals, self._size_decimals = price_decimals, size_decimals
         self._keys.clear()
         self._held.clear()
         self._horizon, self.cut_inside = float("inf"), False
@@ -104,7 +119,7 @@ class _Side:
     def apply(self, levels: Sequence[Level]) -> dict[str, float]:
         """Set the levels in their order and cut what is beyond the depth: all changes, each price once."""
         keys, held, sign = self._keys, self._held, self._sign
-        price_decimals, size_decimals = self._decimals
+        price_decimals, size_decimals = self._price_decimals, self._size_decimals
         changes: dict[str, float] = {}
         for price, size, price_text, size_text in levels:
             key = sign * price
@@ -145,8 +160,11 @@ class _Side:
 
 
 def _digits(text: str, decimals: int) -> str:
-    """A number's digits as written, with the instrument's decimals at least, no point, no leading zeros."""
+    """A number's digits with these decimals, no point, no leading zeros; with more decimals no digits at all, but
+    what makes any checksum wrong."""
     whole, _, fraction = text.partition(".")
-    if len(fraction) < decimals:
+    if len(fraction) != decimals:
+        if len(fraction) > decimals:
+            return "?"
         fraction = fraction.ljust(decimals, "0")
     return (whole + fraction).lstrip("0")

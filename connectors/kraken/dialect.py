@@ -31,6 +31,7 @@ class KrakenDialect:
         self._url, self._depth = url, depth
         self._numbers = 0
         self._asked: dict[int, tuple[str, set[str]]] = {}  # request -> its channel, its markets without an answer
+        self._depths: dict[str, int] = {}  # of markets whose acknowledgement told another depth: recorded ones
         self._newest = 0
 
     @property
@@ -46,6 +47,7 @@ class KrakenDialect:
     def connected(self) -> None:
         """See Dialect."""
         self._asked.clear()
+        self._depths.clear()
 
     def opening(self) -> Sequence[Request]:
         """See Dialect: nothing."""
@@ -91,6 +93,8 @@ class KrakenDialect:
                 self._newest = max(self._newest, message.trades[-1].ts)
             elif type(message) is Answer:
                 self._newest = max(self._newest, message.ts)
+                if message.depth and message.depth != self._depth:
+                    self._depths[message.symbol] = message.depth
                 events.append(self._reply(message))
             else:
                 assert type(message) is Status  # what it means for the data, the data shows
@@ -107,7 +111,7 @@ class KrakenDialect:
 
     def rule(self, instrument: Instrument) -> BookRule:
         """See Dialect."""
-        return KrakenBook(instrument, self._depth)
+        return KrakenBook(instrument, self._depths.get(instrument.native, self._depth))
 
 
 def _topic(channel: str, native: str) -> str:

@@ -54,15 +54,15 @@ def _listed(pair: _Pair) -> Listed:
     if not (base and slash and quote):
         raise ValueError(f"{pair.wsname[:40]!r} is no pair")
     base, quote = (_STREAM_NAMES.get(name, name) for name in (base, quote))
-    unified = [_UNIFIED.get(name, name) for name in (base, quote)]
+    names = unified(base), unified(quote)
     instrument = Instrument(
         venue=VENUE,
-        symbol="/".join(unified),
+        symbol="/".join(names),
         tick=Decimal(pair.tick).normalize() if pair.tick else Decimal(1).scaleb(-pair.pair_decimals),
         lot=Decimal(1).scaleb(-pair.lot_decimals),
         native=f"{base}/{quote}",
-        base=unified[0],
-        quote=unified[1],
+        base=names[0],
+        quote=names[1],
         maker_bps=_bps(pair.maker),
         taker_bps=_bps(pair.taker),
     )
@@ -72,6 +72,11 @@ def _listed(pair: _Pair) -> Listed:
 def _bps(steps: list[tuple[float, float]]) -> float | None:
     """The fee of who has no volume yet."""
     return round(steps[0][1] * 100, 6) if steps and 0 <= steps[0][1] < 100 else None
+
+
+def unified(currency: str) -> str:
+    """ccxt's name of a currency of the stream."""
+    return _UNIFIED.get(currency, currency)
 
 
 def rest_name(native: str) -> str:

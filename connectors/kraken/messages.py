@@ -67,6 +67,7 @@ class Answer(Struct, gc=False, frozen=True):
     symbol: str
     error: str | None
     ts: int = 0  # ns; 0: not told
+    depth: int = 0  # of the book; 0: not told
 
 
 class Status(Struct, gc=False, frozen=True):
@@ -130,6 +131,7 @@ class _StatusFrame(Struct, gc=False, tag_field="channel", tag="status"):
 class _Result(Struct, gc=False):
     channel: str = ""
     symbol: str = ""
+    depth: int = 0
 
 
 class _Other(Struct, gc=False):
@@ -256,7 +258,7 @@ def _decode_other(frame: bytes, error: Exception) -> Sequence[Message]:
             ts = rfc3339_ns(other.time_out)
         except ValueError:
             ts = 0
-        return [Answer(other.request, result.channel, result.symbol or other.symbol, refused, ts)]
+        return [Answer(other.request, result.channel, result.symbol or other.symbol, refused, ts, result.depth)]
     if other.method == "pong" or (other.channel and other.channel not in _KNOWN):
         return ()
     if other.error is not None:

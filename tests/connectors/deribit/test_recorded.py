@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+import pytest
 
 from connectors.deribit.dialect import DeribitDialect
 from connectors.deribit.instruments import read_listing
+from connectors.deribit.recorded import RECORDED
 from connectors.live.listing import Listing
 from connectors.live.wire import BookMessage, BookRule, Broken, Reply, Step
+from engine.tape import Channel, Reason, Trust
+from tests.connectors.archives.sessions import dict_book, read_all
+from tests.real_data import data_file
 from tests.sessions import session
 
 
@@ -79,3 +84,36 @@ def test_units_and_names_of_the_recorded_markets() -> None:
     fees = btc.find("BTC/USD:BTC").instrument
     assert (fees.maker_bps, fees.taker_bps) == (0.0, 5.0)
     assert btc.find("BTC/USD:BTC-210924-40000-P").instrument.taker_bps is None
+
+
+def test_the_session_plays_as_all_its_markets() -> None:
+    got = read_all(data_file("sessions/deribit.jsonl.zst"))
+    assert len(got.rows) == 10
+    assert all(not i.inferred and i.venue == "deribit" for i in got.instruments.values())
+    market = "deribit:BTC/USD:BTC-210924-8000-P"
+    assert got.instruments[market].native == "BTC-24SEP21-8000-P"
+    assert got.statuses(market, Channel.BOOK) == [(Trust.LIVE, Reason.NONE)]
+    bids, asks = dict_book(got.rows[market])
+    assert bids == {1: 1531}
+    assert min(asks) > 1
+
+
+@pytest.mark.parametrize(
+    ("native", "symbol", "kind", "quote"),
+    [
+        ("BTC-PERPETUAL", "BTC/USD:BTC", "inverse", "USD"),
+        ("XRP_USDC-PERPETUAL", "XRP/USDC:USDC", "linear", "USDC"),
+        ("BTC-25MAR22", "BTC/USD:BTC-220325", "inverse", "USD"),
+        ("ETH-3DEC26", "ETH/USD:ETH-261203", "inverse", "USD"),
+        ("BTC-24SEP21-8000-P", "BTC/USD:BTC-210924-8000-P", "linear", "BTC"),
+        ("XRP_USDC-25DEC26-0d55-C", "XRP/USDC:USDC-261225-0.55-C", "linear", "USDC"),
+        ("BTC_USDC", "BTC/USDC", "spot", "USDC"),
+    ],
+)
+def test_markets_without_a_listing_are_known_by_their_names(native: str, symbol: str, kind: str, quote: str) -> None:
+    found = RECORDED.identity("all", native)
+    assert (found.symbol, found.kind, found.quote, found.doubt) == (symbol, kind, quote, "")
+
+
+def test_a_name_of_another_form_is_told() -> None:
+    assert RECORDED.identity("all", "BTC-CS-19MAY26-70000_75000").doubt

@@ -54,7 +54,7 @@ def test_answers() -> None:
         b'{"method":"subscribe","req_id":4,"result":{"channel":"book","depth":10,"snapshot":true,"symbol":"BTC/USD"},'
         b'"success":true,"time_in":"2023-10-06T17:35:55.440000Z","time_out":"2023-10-06T17:35:55.440295Z"}'
     )
-    assert decode(accepted) == [Answer(4, "book", "BTC/USD", None, NS)]
+    assert decode(accepted) == [Answer(4, "book", "BTC/USD", None, NS, 10)]
     refused = (
         b'{"error":"Currency pair not supported A/B","method":"subscribe","req_id":5,"success":false,"symbol":"A/B",'
         b'"time_in":"2023-10-06T17:35:55.440000Z","time_out":"2023-10-06T17:35:55.440295Z"}'

@@ -3,17 +3,25 @@ are put into today's words, digit by digit, and every checksum of the venue's ha
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from zlib import crc32
 
 import msgspec
+import pytest
 
 from connectors.kraken.dialect import KrakenDialect
 from connectors.kraken.instruments import read_listing
 from connectors.live.listing import Listing
 from connectors.live.wire import BookMessage, BookRule, Broken, Step, TradeMessage
-from tests.connectors.kraken.wire import frame, trade_frame
+from engine.feed import SourceError
+from engine.tape import Channel, Flag, Kind, Reason, Trust
+from tests.connectors.archives.sessions import BEGIN, connect, dict_book, header, read_all, recv, write
+from tests.connectors.kraken.wire import TIME, VenueBook, frame, trade_frame
+from tests.real_data import data_file
 from tests.sessions import session
 
 _NAMES = {"XBT": "BTC", "XDG": "DOGE"}
@@ -104,3 +112,38 @@ def test_what_the_recorded_markets_are_called() -> None:
     )
     assert (btc.maker_bps, btc.taker_bps) == (16.0, 26.0)
     assert listing.find("DOGE/BTC").instrument.native == "DOGE/BTC"
+
+
+def v2_session(path: Path, depth: int = 10) -> VenueBook:
+    """A session of today's protocol, of a market subscribed to with so many levels."""
+    venue = VenueBook(depth, seed=3)
+    result = {"channel": "book", "symbol": "BTC/USD", "depth": depth, "snapshot": True}
+    ack = {"method": "subscribe", "req_id": 1, "result": result, "success": True}
+    frames = [json.dumps(ack).encode(), venue.snapshot(), trade_frame("snapshot", (6, "buy", "29999.9", "0.1"))]
+    for i in range(60):
+        frames += [venue.update(), trade_frame("update", (7 + i, "sell", "29999.9", "0.25000000"))]
+    lines = [header("KRAKEN"), connect("ws.1", "wss://ws.kraken.com/v2")]
+    now = f"{datetime.fromtimestamp(BEGIN, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    lines += [recv("ws.1", i / 100, raw.decode().replace(TIME, now)) for i, raw in enumerate(frames)]
+    write(path, lines)
+    return venue
+
+
+def test_a_session_of_v2_is_read_with_the_depth_it_was_recorded_with(tmp_path: Path) -> None:
+    venue = v2_session(tmp_path / "kraken.jsonl.zst")
+    got = read_all(tmp_path / "kraken.jsonl.zst")
+    market = "kraken:BTC/USD"
+    assert list(got.rows) == [market]
+    assert got.statuses(market, Channel.BOOK) == [(Trust.LIVE, Reason.NONE)]
+    grid = got.instruments[market]
+    for side, theirs in zip(dict_book(got.rows[market]), venue.seen, strict=True):
+        assert side == {grid.ticks(str(p)): grid.lots(str(s)) for p, s in theirs.items()}
+    trades = got.kind(market, Kind.TRADE)
+    assert len(trades) == 61
+    assert [bool(f & Flag.REPLAYED) for f in trades["flags"]] == [True] + [False] * 60
+    assert got.signed(market) == -15.0
+
+
+def test_a_session_of_the_protocol_before_is_refused_and_says_why() -> None:
+    with pytest.raises(SourceError, match=r"first protocol of kraken \(v1\).*record wss://ws.kraken.com/v2"):
+        read_all(data_file("sessions/kraken.jsonl.zst"))
