@@ -72,6 +72,36 @@ async def _binance_markets(settings: VenueSettings) -> list[Instrument]:
     return [x.instrument for x in listed if x.trading]
 
 
+def _open_bybit(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.bybit.feed import Bybit, endpoints
+    from connectors.live.feed import LiveFeed
+
+    return LiveFeed(Bybit(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _bybit_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.bybit.feed import Bybit, endpoints
+    from connectors.live.feed import list_markets
+
+    listed = await list_markets(Bybit(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
+def _open_hyperliquid(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+    from connectors.hyperliquid.feed import Hyperliquid, endpoints
+    from connectors.live.feed import LiveFeed
+
+    return LiveFeed(Hyperliquid(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+
+
+async def _hyperliquid_markets(settings: VenueSettings) -> list[Instrument]:
+    from connectors.hyperliquid.feed import Hyperliquid, endpoints
+    from connectors.live.feed import list_markets
+
+    listed = await list_markets(Hyperliquid(endpoints(settings.rest, settings.ws, settings.endpoints)))
+    return [x.instrument for x in listed if x.trading]
+
+
 def _open_kraken(symbols: Sequence[str], settings: VenueSettings) -> Feed:
     from connectors.kraken.feed import Kraken, endpoints
     from connectors.live.feed import LiveFeed
@@ -151,6 +181,8 @@ async def _simulated_markets(_settings: VenueSettings) -> list[Instrument]:
 VENUES: Mapping[str, Venue] = MappingProxyType(
     {
         "binance": Venue(_open_binance, _binance_markets),
+        "bybit": Venue(_open_bybit, _bybit_markets),
+        "hyperliquid": Venue(_open_hyperliquid, _hyperliquid_markets),
         "kraken": Venue(_open_kraken, _kraken_markets),
         "deribit": Venue(_open_deribit, _deribit_markets),
         "okx": Venue(_open_okx, _okx_markets),
