@@ -10,6 +10,8 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
 
 from __future__ import annotations
 
+from typing import cast
+
 from connectors.bybit.messages import Book
 from connectors.live.wire import Broken, Step, Update, Verdict
 from engine.codes import Reason
@@ -34,19 +36,18 @@ class BybitRule:
 
     def take(self, message: object) -> Verdict:
         """The next book message of the stream."""
-        assert isinstance(message, Book)
-        data = message.data
-        if message.topic != self._topic and not self._adopt(message):
+        m = cast(Book, message)
+        data, last = m.data, self._last
+        if last is not None and data.update == last + 1 and m.type == "delta" and m.topic == self._topic:
+            self._last = data.update  # the usual case, in one step
+            return (Update((m.engine_time or m.sent) * 1_000_000, data.update, data.bids, data.asks),)
+        if m.topic != self._topic and not self._adopt(m):
             return Step.OLD if self._topic else Step.WAIT
-        if message.type == "snapshot":
+        if m.type == "snapshot":
             self._last = data.update
-            return (Update(message.ts, data.update, data.bids, data.asks, True),)
-        last = self._last
+            return (Update(m.ts, data.update, data.bids, data.asks, True),)
         if last is None:
             return Step.WAIT
-        if data.update == last + 1:
-            self._last = data.update
-            return (Update(message.ts, data.update, data.bids, data.asks),)
         if 1 < data.update <= last:
             return Step.OLD
         # Beyond the next: messages are missing. 1: the service began anew and its snapshot is missing.

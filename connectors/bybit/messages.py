@@ -100,7 +100,7 @@ def decode(frame: bytes) -> Sequence[Event]:
     try:
         if frame.startswith(_IS_BOOK):
             book: Book = _book(frame)
-            return (BookMessage(book.data.symbol, book.ts, book),)
+            return (BookMessage(book.data.symbol, (book.engine_time or book.sent) * 1_000_000, book),)
         if frame.startswith(_IS_TRADES):
             return _of_trades(_trades(frame))
         return _decode_other(frame)

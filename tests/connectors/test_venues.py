@@ -46,7 +46,7 @@ async def test_markets_that_trade_are_listed() -> None:
 def test_naming_venues_loads_no_network_library() -> None:
     code = "import sys, connectors.venues; sys.exit('aiohttp' in sys.modules or 'msgspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert set(VENUES) >= {"binance", "kraken", "deribit", "sim"}
+    assert set(VENUES) >= {"binance", "bybit", "hyperliquid", "kraken", "deribit", "sim"}
 
 
 def test_nearest_names() -> None:
