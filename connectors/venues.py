@@ -23,7 +23,7 @@ class VenueSettings:
     rest: str | None = None
     ws: str | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
-    channels: Sequence[str] = ("trades", "book")
+    channels: Sequence[str] = ("trades", "book", "contract")
     seed: int = 1
     speed: float = 1.0
     start_ns: int | None = None

@@ -9,9 +9,9 @@ import msgspec
 
 from connectors.binance.book_rule import DepthRule
 from connectors.binance.endpoints import SERVICES
-from connectors.binance.messages import Depth, MarketType, Reply, Shutdown, Trade, decode
+from connectors.binance.messages import Depth, ForceOrder, MarketType, Reply, Shutdown, Trade, decode
 from connectors.live import wire
-from connectors.live.wire import BookMessage, Ended, Event, Fill, FrameError, Request, TradeMessage
+from connectors.live.wire import BookMessage, Ended, Event, Fill, FrameError, Liquidation, Request, TradeMessage
 from engine.codes import Channel
 from engine.instrument import Instrument
 
@@ -78,6 +78,10 @@ class BinanceDialect:
         if type(message) is Trade:
             m = message
             return (TradeMessage(m.symbol, (Fill(m.trade_id, m.ts, m.price, m.size, m.side, m.flags),)),)
+        if type(message) is ForceOrder:
+            order = message.order
+            side = 1 if order.side == "BUY" else -1
+            return (Liquidation(order.symbol, order.ts, order.average, order.filled, side, average=True),)
         if type(message) is Reply:
             error = None if message.code is None else f"{message.text} (code {message.code})"
             return (wire.Reply(request=message.id if isinstance(message.id, int) else None, error=error),)
@@ -92,5 +96,9 @@ class BinanceDialect:
 
 def stream_name(native: str, channel: Channel, market: MarketType) -> str:
     """The venue's name of a market's stream."""
-    name = native.lower()
-    return f"{name}@trade" if channel is Channel.TRADES else f"{name}@depth{SERVICES[market].depth_speed}"
+    kinds = {
+        Channel.TRADES: "trade",
+        Channel.BOOK: f"depth{SERVICES[market].depth_speed}",
+        Channel.LIQUIDATIONS: "forceOrder",
+    }
+    return f"{native.lower()}@{kinds[channel]}"

@@ -17,6 +17,7 @@ class Service:
     ws: str
     api: str  # first part of every REST path
     stream: str  # path of the combined stream that carries depth and raw trades
+    beside: str | None  # path of the one that carries liquidations; None: there are none
     depth_speed: str  # suffix of the fastest full-depth stream
     weight: int  # request weight allowed per minute and address
     depth_limits: tuple[tuple[int, int], ...]  # (levels of a snapshot, its weight), deepest first
@@ -28,6 +29,7 @@ SERVICES: dict[MarketType, Service] = {
         ws="wss://stream.binance.com:9443",
         api="/api/v3",
         stream="/stream",
+        beside=None,
         depth_speed="@100ms",
         weight=6_000,
         depth_limits=((5_000, 250), (1_000, 50)),
@@ -39,6 +41,7 @@ SERVICES: dict[MarketType, Service] = {
         ws="wss://fstream.binance.com",
         api="/fapi/v1",
         stream="/public/stream",
+        beside="/market/stream",
         depth_speed="@100ms",
         weight=2_400,
         depth_limits=((1_000, 20),),
@@ -48,6 +51,7 @@ SERVICES: dict[MarketType, Service] = {
         ws="wss://dstream.binance.com",
         api="/dapi/v1",
         stream="/stream",
+        beside="/stream",
         depth_speed="@100ms",
         weight=2_400,
         depth_limits=((1_000, 20),),
@@ -73,3 +77,7 @@ class Endpoints(live.Endpoints):
     def stream_url(self, market: MarketType) -> str:
         """The address of the combined stream for depth and raw trades."""
         return self.ws(market.value) + SERVICES[market].stream
+
+    def beside_url(self, market: MarketType) -> str:
+        """The address of the combined stream for liquidations."""
+        return self.ws(market.value) + (SERVICES[market].beside or SERVICES[market].stream)

@@ -18,7 +18,13 @@ from connectors.live.timing import Timing
 from connectors.live.venue import Traits
 
 #: Binance closes a connection after 24 h; on a socket of spot at most 5 messages a second may be sent.
-TRAITS = Traits(rest_snapshots=True)
+SPOT = Traits(rest_snapshots=True)
+FUTURES = Traits(rest_snapshots=True, figures=True, liquidations=True)
+
+
+def traits(section: str) -> Traits:
+    """What one of the three exchanges is like."""
+    return SPOT if section == MarketType.SPOT.value else FUTURES
 
 
 class Binance:
@@ -37,7 +43,7 @@ class Binance:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue."""
-        return TRAITS
+        return traits(section)
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> BinanceRest:
         """See LiveVenue."""
@@ -47,6 +53,11 @@ class Binance:
         """See LiveVenue."""
         market = MarketType(section)
         return BinanceDialect(market, self._endpoints.stream_url(market))
+
+    def liquidation_dialect(self, section: str) -> BinanceDialect:
+        """See LiquidationVenue."""
+        market = MarketType(section)
+        return BinanceDialect(market, self._endpoints.beside_url(market))
 
 
 class BinanceFeed(LiveFeed):

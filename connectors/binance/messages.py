@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -122,6 +122,27 @@ class AggTrade(Struct, gc=False, frozen=True, tag_field="e", tag="aggTrade"):
         return -1 if self.buyer_is_maker else 1
 
 
+class Forced(Struct, gc=False, frozen=True):
+    """The order of a `forceOrder`."""
+
+    symbol: str = field(name="s")
+    side: Literal["BUY", "SELL"] = field(name="S")
+    average: str = field(name="ap")
+    filled: str = field(name="z")
+    trade_time: Epoch = field(name="T")
+
+    @property
+    def ts(self) -> int:
+        """Exchange time in ns."""
+        return epoch_ns(self.trade_time)
+
+
+class ForceOrder(Struct, gc=False, frozen=True, tag_field="e", tag="forceOrder"):
+    """`forceOrder`: the largest liquidation of a market within a second (futures only)."""
+
+    order: Forced = field(name="o")
+
+
 class BookTicker(Struct, gc=False, frozen=True):
     """`bookTicker`: best bid and offer; spot sends it without an event type and without times."""
 
@@ -170,7 +191,7 @@ class Shutdown(Struct, gc=False, frozen=True):
     event_time: Epoch = field(name="E", default=0)
 
 
-Message = Depth | Trade | AggTrade | BookTicker | Snapshot | Reply | Shutdown
+Message = Depth | Trade | AggTrade | ForceOrder | BookTicker | Snapshot | Reply | Shutdown
 
 
 def _wrapped(data_type: Any) -> Callable[[bytes], Any]:
@@ -210,12 +231,14 @@ _BY_STREAM: dict[bytes, Callable[[bytes], Any]] = {
     b'trade"': _wrapped(Trade),
     b"aggTra": _wrapped(AggTrade),
     b"bookTi": _wrapped(BookTicker),
+    b"forceO": _wrapped(ForceOrder),
 }
 _BY_EVENT: dict[str, Callable[[bytes], Any]] = {
     "depthUpdate": _bare(Depth),
     "trade": _bare(Trade),
     "aggTrade": _bare(AggTrade),
     "bookTicker": _bare(BookTicker),
+    "forceOrder": _bare(ForceOrder),
     "serverShutdown": _bare(Shutdown),
 }
 _snapshot = _bare(Snapshot)

@@ -11,7 +11,7 @@ from connectors.archives.identity import Identity, from_native
 from connectors.archives.recorded import AggregatedTrades
 from connectors.binance.dialect import BinanceDialect
 from connectors.binance.endpoints import SERVICES, Endpoints
-from connectors.binance.feed import TRAITS
+from connectors.binance.feed import traits
 from connectors.binance.instruments import VENUE, read_listing
 from connectors.binance.messages import AggTrade, MarketType, decode, decode_snapshot
 from connectors.live.venue import Traits
@@ -62,7 +62,7 @@ class RecordedBinance:
 
     def traits(self, section: str) -> Traits:
         """As live."""
-        return TRAITS
+        return traits(section)
 
     def dialect(self, section: str) -> Dialect:
         """As live, and aggregated trades."""

@@ -20,7 +20,7 @@ from connectors.binance.instruments import native_guess, read_listing
 from connectors.binance.messages import Epoch, Id, MarketType, decode_snapshot, epoch_ns
 from connectors.live.http import SHARE_OF_HISTORY, Budget, RefusedError, RestClient, UnreachableError
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, Fill, FrameError, TradePage, Update
+from connectors.live.wire import Bar, Figures, Fill, FrameError, TradePage, Update
 from engine.history import MINUTE
 from engine.instrument import Instrument
 from engine.metrics.windows import DAY
@@ -67,6 +67,18 @@ class _Kline(Struct, gc=False, array_like=True):
     bought: Annotated[str, Meta(max_length=40)]  # by takers
 
 
+class _Premium(Struct, gc=False):
+    mark: Annotated[str, Meta(max_length=40)] = field(name="markPrice")
+    index: Annotated[str, Meta(max_length=40)] = field(name="indexPrice")
+    time: Epoch
+    funding: Annotated[str, Meta(max_length=40)] = field(name="lastFundingRate", default="")
+    due: Epoch = field(name="nextFundingTime", default=0)
+
+
+class _Interest(Struct, gc=False):
+    interest: Annotated[str, Meta(max_length=40)] = field(name="openInterest")
+
+
 class _Time(Struct, gc=False):
     now: Epoch = field(name="serverTime")
 
@@ -76,6 +88,9 @@ _decode_fills = msgspec.json.Decoder(list[_Fill], strict=False).decode
 _decode_ticker = msgspec.json.Decoder(_Ticker).decode
 _decode_tickers = msgspec.json.Decoder(list[_Ticker]).decode
 _decode_klines = msgspec.json.Decoder(list[_Kline]).decode
+_decode_premium = msgspec.json.Decoder(_Premium, strict=False).decode
+_decode_premiums = msgspec.json.Decoder(list[_Premium], strict=False).decode
+_decode_interest = msgspec.json.Decoder(_Interest, strict=False).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
 
 
@@ -160,6 +175,20 @@ class BinanceRest:
             return _decode_tickers(body)[0].volume if body.lstrip()[:1] == b"[" else _decode_ticker(body).volume
         except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as e:
             raise UnreachableError(f"the day's volume of {native!r} cannot be read: {str(e)[:200]}") from None
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """See ContractRest. Delivery contracts have no funding: the venue leaves it empty."""
+        weight = 1 if self._market is MarketType.USDM else 10
+        body = await self._client.get("/premiumIndex", {"symbol": instrument.native}, weight, SHARE_OF_HISTORY)
+        held = await self._client.get("/openInterest", {"symbol": instrument.native}, 1, SHARE_OF_HISTORY)
+        try:
+            # COIN-M answers with a list of one.
+            p = _decode_premiums(body)[0] if body.lstrip()[:1] == b"[" else _decode_premium(body)
+            interest = _decode_interest(held).interest
+        except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as e:
+            raise UnreachableError(f"the figures of {instrument.native!r} cannot be read: {str(e)[:200]}") from None
+        due = epoch_ns(p.due) if p.due else 0
+        return Figures(epoch_ns(p.time), p.mark or None, p.index or None, p.funding or None, due, interest)
 
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> list[Bar]:
         """See Rest."""

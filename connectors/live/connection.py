@@ -6,12 +6,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from connectors.backoff import Backoff
-from connectors.live.session import MarketSession
 from connectors.live.timing import Timing
 from connectors.live.venue import Traits
 from connectors.live.wire import (
@@ -20,13 +19,15 @@ from connectors.live.wire import (
     Ended,
     Event,
     FrameError,
+    Liquidation,
     Reply,
     Request,
     Respond,
     Tainted,
     TradeMessage,
 )
-from engine.codes import Channel
+from engine.codes import Channel, Reason
+from engine.instrument import Instrument
 
 _LARGEST_FRAME = 16 << 20
 _YIELD_EVERY = 64  # frames; a full socket buffer must not keep the screen waiting
@@ -34,6 +35,47 @@ _YIELD_EVERY = 64  # frames; a full socket buffer must not keep the screen waiti
 _DEAD_AFTER = 2.5
 
 Socket = aiohttp.ClientWebSocketResponse[bool]
+
+
+class Served(Protocol):
+    """One market as its connection sees it (see `MarketSession`)."""
+
+    resubscribe: Callable[[Any, Channel], None]
+
+    @property
+    def instrument(self) -> Instrument:
+        """The market."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What is asked for of it."""
+
+    def connecting(self) -> None:
+        """A connection is being made."""
+
+    def subscribed(self) -> None:
+        """The subscription was acknowledged."""
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+
+    def book(self, recv: int, m: BookMessage) -> None:
+        """A book message."""
+
+    def trades(self, recv: int, m: TradeMessage) -> None:
+        """Trades."""
+
+    def liquidation(self, recv: int, m: Liquidation) -> None:
+        """A liquidation."""
+
+    def unreadable(self, channel: Channel | None, error: Exception) -> None:
+        """A frame, perhaps of this market, made no sense."""
+
+    def tainted(self, reason: Reason) -> None:
+        """Messages of the connection are missing."""
+
+    def ended(self) -> None:
+        """The market is no longer traded."""
 
 
 class _LostError(Exception):
@@ -72,7 +114,7 @@ class Connection:
         dialect: Dialect,
         traits: Traits,
         http: aiohttp.ClientSession,
-        sessions: Sequence[MarketSession],
+        sessions: Sequence[Served],
         notice: Callable[[str], None],
         *,
         timing: Timing,
@@ -82,7 +124,7 @@ class Connection:
     ) -> None:
         self._dialect, self._traits, self._http, self._notice = dialect, traits, http, notice
         self._url = dialect.url
-        self._sessions: Mapping[str, MarketSession] = {s.instrument.native: s for s in sessions}
+        self._sessions: Mapping[str, Served] = {s.instrument.native: s for s in sessions}
         self._timing, self._clock, self._monotonic = timing, clock, monotonic
         self._backoff = Backoff(timing.backoff_base, timing.backoff_cap, rng)
         self._anew: asyncio.Queue[tuple[str, Channel]] = asyncio.Queue()
@@ -204,7 +246,7 @@ class Connection:
                 raise _LostError(f"{self._url} does not answer any more")
             await ws.send_str(frame)
 
-    def _resubscribe(self, session: MarketSession, channel: Channel) -> None:
+    def _resubscribe(self, session: Served, channel: Channel) -> None:
         """One channel of a market is asked for again, alone."""
         self._anew.put_nowait((session.instrument.native, channel))
 
@@ -256,6 +298,11 @@ class Connection:
                 session = self._sessions.get(event.native)
                 if session is not None:
                     session.trades(recv, event)
+                    data = True
+            elif type(event) is Liquidation:
+                session = self._sessions.get(event.native)
+                if session is not None:
+                    session.liquidation(recv, event)
                     data = True
             else:
                 self._control(event)

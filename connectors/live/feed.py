@@ -6,18 +6,19 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aiohttp
 
 from connectors.backoff import Backoff
 from connectors.live.bars import fetch_bars
 from connectors.live.connection import Connection
+from connectors.live.contract import ContractSession
 from connectors.live.http import RateLimitedError, UnreachableError
 from connectors.live.listing import Listed
 from connectors.live.session import MarketSession
 from connectors.live.timing import Timing, VenueClock
-from connectors.live.venue import LiveVenue
+from connectors.live.venue import ContractRest, LiquidationVenue, LiveVenue
 from connectors.nearest import did_you_mean
 from engine.codes import Channel
 from engine.feed import Engine, SourceError
@@ -25,8 +26,14 @@ from engine.history import Bars, HistoryError
 from engine.instrument import Instrument
 
 T = TypeVar("T")
-#: What may be asked for, and its channel on the tape.
-CHANNELS: Mapping[str, Channel] = {"trades": Channel.TRADES, "book": Channel.BOOK}
+#: Seconds between two contracts whose figures are asked for, so that many of them leave room for other requests.
+_FIGURES_APART = 0.5
+#: What may be asked for, and its channel on the tape; `contract`: liquidations, mark, index, funding, open interest.
+CHANNELS: Mapping[str, Channel] = {
+    "trades": Channel.TRADES,
+    "book": Channel.BOOK,
+    "contract": Channel.LIQUIDATIONS,
+}
 
 
 class LiveFeed:
@@ -45,12 +52,13 @@ class LiveFeed:
         for name in channels:
             if name not in CHANNELS:
                 hint = did_you_mean(name, CHANNELS)
-                raise SourceError(f"{venue.name} has no channel {name[:40]!r}{hint} (there are trades and book)")
-        if not channels:
-            raise SourceError(f"{venue.name}: no channel is asked for (there are trades and book)")
+                raise SourceError(f"{venue.name} has no channel {name[:40]!r}{hint} (there are {', '.join(CHANNELS)})")
+        if not {"trades", "book"} & set(channels):
+            raise SourceError(f"{venue.name}: neither trades nor the book are asked for")
         self.venue = venue
         self.timing = timing if timing is not None else Timing()
-        self.channels = [CHANNELS[name] for name in dict.fromkeys(channels)]
+        self.contract = "contract" in channels
+        self.channels = [CHANNELS[name] for name in dict.fromkeys(channels) if name != "contract"]
         self.rng = rng if rng is not None else random.Random()
         self.clock = clock
         self._symbols = list(dict.fromkeys(s.removeprefix(f"{venue.name}:") for s in symbols))
@@ -228,11 +236,67 @@ class _Section:
                 )
             )
         await asyncio.gather(*(session.catch_up() for session in sessions))
+        contracts = self._contracts(sessions)  # after what was missed: their first word is of the present
+        if self._traits.liquidations:
+            connections += self._liquidations(contracts)
         async with asyncio.TaskGroup() as tasks:
             for connection in connections:
                 tasks.create_task(connection.run())
             tasks.create_task(self._tick(sessions))
             tasks.create_task(self._day_volumes(sessions))
+            if self._traits.figures and contracts:
+                tasks.create_task(self._figures(contracts))
+
+    def _contracts(self, sessions: Sequence[MarketSession]) -> list[ContractSession]:
+        """What is told of those markets that are contracts, beside their trades and books."""
+        traits = self._traits
+        hears = traits.flagged_liquidations and Channel.TRADES in self._feed.channels
+        if not self._feed.contract or not (traits.figures or traits.liquidations or hears):
+            return []
+        return [
+            ContractSession(
+                session,
+                self._engine,
+                self._venue_clock,
+                clock=self._feed.clock,
+                hears=hears,
+            )
+            for session in sessions
+            if session.instrument.kind != "spot"
+        ]
+
+    def _liquidations(self, contracts: Sequence[ContractSession]) -> list[Connection]:
+        """The sockets that carry liquidations."""
+        venue, size = cast(LiquidationVenue, self._feed.venue), self._traits.markets_a_socket
+        return [
+            Connection(
+                venue.liquidation_dialect(self._name),
+                self._traits,
+                self._http,
+                contracts[i : i + size],
+                self._notice,
+                timing=self._feed.timing,
+                rng=self._feed.rng,
+                clock=self._feed.clock,
+            )
+            for i in range(0, len(contracts), size)
+        ]
+
+    async def _figures(self, contracts: Sequence[ContractSession]) -> None:
+        """Ask for the figures of one contract after the other; what fails is asked for again in its next turn, for
+        figures that are old say so themselves."""
+        rest, told = cast(ContractRest, self._rest), ""
+        while True:
+            for contract in contracts:
+                try:
+                    contract.figures(await rest.figures(contract.instrument))
+                except RateLimitedError as e:
+                    await asyncio.sleep(e.seconds)
+                except (UnreachableError, SourceError) as e:
+                    if str(e) != told:
+                        told = str(e)
+                        self._engine.notice(contract.instrument.market, f"no funding and open interest: {told}")
+            await asyncio.sleep(max(self._feed.timing.figures, _FIGURES_APART * len(contracts)))
 
     async def _tick(self, sessions: Sequence[MarketSession]) -> None:
         while True:

@@ -19,7 +19,17 @@ from connectors.live.timing import Pulse, Timing, VenueClock
 from connectors.live.trade_overlap import UniqueIds
 from connectors.live.trade_sequence import ConsecutiveIds, Continuity, Hole, Item
 from connectors.live.venue import Rest, Traits
-from connectors.live.wire import BookMessage, BookRule, Broken, Fill, SnapshotRule, Step, TradeMessage, Update
+from connectors.live.wire import (
+    BookMessage,
+    BookRule,
+    Broken,
+    Fill,
+    Liquidation,
+    SnapshotRule,
+    Step,
+    TradeMessage,
+    Update,
+)
 from engine.codes import Channel, Flag, Reason, Trust
 from engine.feed import Engine, Sink, SourceError
 from engine.instrument import Instrument, OffGridError
@@ -170,6 +180,12 @@ class MarketSession:
             self._emit(self._sequence.release(), 0)
         elif gap is not None and (self._recovering is None or self._recovering.done()):
             self._recovering = self._spawn(self._recover())
+
+    def liquidation(self, recv: int, m: Liquidation) -> None:
+        """A liquidation that came on this socket."""
+        self._hear(recv, m.ts)
+        with contextlib.suppress(OffGridError):  # they are a lower bound as it is
+            self._sink.liquidation(recv, m.ts, m.price, m.size, m.side)
 
     def unreadable(self, channel: Channel | None, error: Exception) -> None:
         """A frame of this market (`channel` None: perhaps of this market) made no sense. A lost trade shows by its

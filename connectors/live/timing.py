@@ -25,6 +25,7 @@ class Timing:
     recovery: float = 5.0  # later trades wait at most so long for missing ones
     settled: float = 30.0  # a book that has been right for so long is resynced without delay again
     day_volume: float = 1800.0
+    figures: float = 15.0  # between two questions for mark, index, funding and open interest of a contract
 
 
 class VenueClock:

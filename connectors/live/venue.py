@@ -9,7 +9,7 @@ from typing import Protocol
 import aiohttp
 
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, Dialect, TradePage, Update
+from connectors.live.wire import Bar, Dialect, Figures, TradePage, Update
 from connectors.nearest import did_you_mean
 from engine.codes import Reason, Trust
 from engine.feed import SourceError
@@ -32,6 +32,9 @@ class Traits:
     deep_snapshots: int = 10  # with more markets REST snapshots are asked for in the smaller size
     between_requests: float = 0.25  # seconds between frames sent on a socket
     lifetime: float = 23.5 * 3600  # seconds after which a connection is renewed, before the venue ends it
+    figures: bool = False  # its REST is a ContractRest
+    liquidations: bool = False  # the venue is a LiquidationVenue in this section
+    flagged_liquidations: bool = False  # trades say themselves that they were (Flag.LIQUIDATED)
 
 
 class Rest(Protocol):
@@ -61,6 +64,21 @@ class Rest(Protocol):
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> Sequence[Bar]:
         """Bars of `step` ns (a minute, 5 minutes, a day) that begin from `start` on and before `end` (ns), oldest
         first, as many as a page holds; the first of them must be among these."""
+
+
+class ContractRest(Protocol):
+    """What the REST interface of a section with contracts may have besides."""
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """Mark and index price, funding, open interest now; raises as the others do."""
+
+
+class LiquidationVenue(Protocol):
+    """What a venue may have besides, which tells liquidations."""
+
+    def liquidation_dialect(self, section: str) -> Dialect:
+        """A fresh one for the connection that carries them: it is asked for Channel.LIQUIDATIONS of markets, and gives
+        wire.Liquidation. They have a socket of their own, so that their trouble is not that of book and trades."""
 
 
 class LiveVenue(Protocol):

@@ -142,6 +142,17 @@ class TradeMessage(Struct, gc=False, frozen=True):
     history: bool = False  # what the venue replays on subscribing
 
 
+class Liquidation(Struct, gc=False, frozen=True):
+    """A position closed by force; `side` is that of the closing order (+1: a short was closed)."""
+
+    native: str
+    ts: int
+    price: str
+    size: str
+    side: int
+    average: bool = False  # the price is an average of fills, which no tick binds
+
+
 class Reply(Struct, gc=False, frozen=True):
     """The answer to a request: `topics` or `request` say to which; `error` is None when it was accepted."""
 
@@ -168,7 +179,18 @@ class Ended(Struct, gc=False, frozen=True):
     native: str = ""
 
 
-Event = BookMessage | TradeMessage | Reply | Respond | Tainted | Ended
+Event = BookMessage | TradeMessage | Liquidation | Reply | Respond | Tainted | Ended
+
+
+class Figures(Struct, gc=False, frozen=True):
+    """What a venue tells of a contract beside its trades and book, as text; None: not told."""
+
+    ts: int  # ns; 0: not told
+    mark: str | None = None
+    index: str | None = None
+    funding: str | None = None  # rate of the next settlement
+    due: int = 0  # when that is, ns; 0: not told
+    open_interest: str | None = None  # in the venue's size unit
 
 
 class Request(Struct, gc=False, frozen=True):

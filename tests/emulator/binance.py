@@ -107,7 +107,7 @@ class BinanceEmulator:
 
     async def send(self, market: EmulatedMarket, event: Event) -> None:
         """Send one event to those who subscribed its stream."""
-        kind = {"depthUpdate": "depth@100ms", "trade": "trade"}[event["e"]]
+        kind = {"depthUpdate": "depth@100ms", "trade": "trade", "forceOrder": "forceOrder"}[event["e"]]
         stream = f"{market.native.lower()}@{kind}"
         await self.deliver(market.kind, stream, frame(event, stream))
 
@@ -115,7 +115,7 @@ class BinanceEmulator:
         """Send a frame of `stream` to the subscribers of that exchange, through `mangle`."""
         frames = [data] if self.mangle is None else list(self.mangle(data))
         for ws, (root, streams) in list(self._sockets.items()):
-            if stream in streams and not self.silent and _serves(root, kind):
+            if stream in streams and not self.silent and _serves(root, kind, stream):
                 for each in frames:
                     await ws.send_str(each.decode("utf-8", "surrogateescape"))
 
@@ -132,7 +132,7 @@ class BinanceEmulator:
     def subscribed(self, market: EmulatedMarket, kind: str = "trade") -> bool:
         """Whether someone listens to this stream (`trade`, `depth@100ms`)."""
         stream = f"{market.native.lower()}@{kind}"
-        return any(stream in streams and _serves(root, market.kind) for root, streams in self._sockets.values())
+        return any(stream in streams and _serves(root, market.kind, stream) for root, streams in self._sockets.values())
 
     def fail_next(self, path: str, *faults: Fault) -> None:
         """Answer the next requests whose path ends with `path` so, one fault each."""
@@ -166,6 +166,11 @@ class BinanceEmulator:
         if what == "ticker/24hr":
             ticker = {"symbol": market.native, "volume": market.day_volume}
             return web.json_response([ticker] if kind == "coinm" else ticker)
+        if what == "premiumIndex" and market.figures is not None:
+            figures = {"symbol": market.native, "time": market.now_ms, **market.figures}
+            return web.json_response([figures] if kind == "coinm" else figures)
+        if what == "openInterest" and market.figures is not None:
+            return web.json_response({"symbol": market.native, "openInterest": market.open_interest})
         limit = int(request.query.get("limit", "500"))
         if what == "klines":
             start, end = int(request.query["startTime"]), int(request.query["endTime"])
@@ -213,9 +218,11 @@ class BinanceEmulator:
         await ws.send_str(json.dumps({"result": None, "id": request["id"]}))
 
 
-def _serves(root: str, kind: str) -> bool:
-    """Futures with stablecoin margin send depth and raw trades on /public only."""
-    return root == ("public" if kind == "usdm" else "")
+def _serves(root: str, kind: str, stream: str) -> bool:
+    """Futures with stablecoin margin send depth and raw trades on /public only, liquidations on /market."""
+    if kind != "usdm":
+        return root == ""
+    return root == ("market" if stream.endswith("@forceOrder") else "public")
 
 
 async def eventually(condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:

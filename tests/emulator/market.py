@@ -34,6 +34,8 @@ class EmulatedMarket:
     update_id: int = 1_000
     trade_id: int = 5_000
     day_volume: str = "12345.678"
+    figures: dict[str, Any] | None = None  # of premiumIndex
+    open_interest: str = "98765.432"
     klines: dict[str, list[list[Any]]] = field(default_factory=dict)  # by interval, as REST gives them
     bids: dict[str, str] = field(default_factory=dict)
     asks: dict[str, str] = field(default_factory=dict)

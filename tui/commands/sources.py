@@ -45,7 +45,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lot", metavar="SIZE", help="size step, where the file can't tell")
     group.add_argument("--contract", metavar="VALUE", help="value of one contract, where the file can't tell")
     group.add_argument("--adv", metavar="SIZE", help="average daily volume, for buckets such as adv/50")
-    group.add_argument("--channels", metavar="LIST", help="of live markets: trades, book or both (default)")
+    group.add_argument("--channels", metavar="LIST", help="of live markets: trades, book, contract (all)")
     group.add_argument(
         "--config", metavar="FILE", type=Path, help="configuration file (default: see flowtape config path)"
     )
@@ -167,8 +167,8 @@ def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list
     channels = None
     if args.channels is not None:
         channels = tuple(part.strip() for part in args.channels.split(","))
-        if not channels or not set(channels) <= {"trades", "book"}:
-            raise UsageError(f"--channels: {args.channels[:40]!r} must be trades, book, or trades,book")
+        if not set(channels) <= {"trades", "book", "contract"} or not set(channels) & {"trades", "book"}:
+            raise UsageError(f"--channels: {args.channels[:40]!r} must be of trades, book, contract, as trades,book")
     feeds = []
     for venue, symbols in wanted.items():
         if venue in loaded.refused_venues:
@@ -190,7 +190,7 @@ def venue_settings(loaded: LoadedConfig, venue: str, channels: tuple[str, ...] |
         rest=given.rest if given else None,
         ws=given.ws if given else None,
         endpoints=dict(given.endpoints) if given else {},
-        channels=channels or (given.channels if given else None) or ("trades", "book"),
+        channels=channels or (given.channels if given else None) or ("trades", "book", "contract"),
         seed=loaded.config.simulator.seed,
         speed=1.0 if paced else 0.0,
         start_ns=None if paced else SIMULATED_START,

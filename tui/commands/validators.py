@@ -73,7 +73,8 @@ def _keys(mapping: Mapping[str, str]) -> Iterable[tuple[str, str]]:
 
 
 def _channel(name: str) -> str | None:
-    return None if name in ("trades", "book") else f'"{name}" is not a channel; expected "trades" or "book"'
+    known = ("trades", "book", "contract")
+    return None if name in known else f'"{name}" is not a channel; expected "trades", "book" or "contract"'
 
 
 def _alert(alert: Alert) -> Iterable[tuple[str, str]]:

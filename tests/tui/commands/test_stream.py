@@ -233,7 +233,7 @@ def test_a_file_may_be_named_and_its_grid_set(home: Path, run: Run) -> None:
         (("FOLDER",), 1, "FOLDER"),
         (("bnance:BTC/USDT",), 1, "there is no venue 'bnance'; did you mean binance"),
         (("sim:NOSUCH",), 1, "NOSUCH"),
-        (("sim:BTC/USDT", "--channels", "ticker"), 2, "--channels: 'ticker' must be trades, book, or trades,book"),
+        (("sim:BTC/USDT", "--channels", "ticker"), 2, "--channels: 'ticker' must be of trades, book, contract"),
         (("sim:BTC/USDT", "--config", "CONFIG"), 2, 'unknown key "thme", did you mean "theme"?'),
     ],
 )
