@@ -13,7 +13,7 @@ from tui.panels.base import Role, RowPanel, Runs
 
 WINDOWS = ("10s", "60s", "5m", "1h")
 DEFAULT = WINDOWS[1]
-Shape = Literal["price", "amount", "signed", "ratio", "z", "rate", "count"]
+Shape = Literal["price", "amount", "signed", "ratio", "z", "rate", "count", "bps", "time"]
 CELL = 25  # cells of one number with label and unit
 LABEL, VALUE, UNIT = 10, 10, 5
 COLUMN = 11  # cells of one look-back of the table
@@ -49,6 +49,28 @@ def numbers(window: str) -> tuple[Number, ...]:
         Number("VA low", "val", "price"),
         Number("volume", f"volume({window})", "amount"),
     )
+
+
+#: What a contract has besides; only what its venue tells is shown.
+CONTRACT = (
+    Number("funding", "funding_bps", "bps", "bps"),
+    Number("settles", "funding_due", "time"),
+    Number("basis", "basis_bps", "bps", "bps"),
+    Number("open int.", "open_interest", "amount"),
+    Number("OI 1h", "oi_change(1h)", "signed"),
+    Number("liq. 1h", "liquidations(1h)", "amount"),
+    Number("liq. net", "liq_delta(1h)", "signed"),
+    Number("mark", "mark", "price"),
+)
+_BEFORE_CONTRACT = 8  # numbers of the flow that go before those of the contract
+
+
+def told(view: MarketView, shown: tuple[Number, ...]) -> tuple[Number, ...]:
+    """The numbers with those of the contract that are known among them."""
+    if view.instrument.kind == "spot":
+        return shown
+    known = tuple(number for number in CONTRACT if fmt.known(view.metrics.get(number.metric)))
+    return shown[:_BEFORE_CONTRACT] + known + shown[_BEFORE_CONTRACT:]
 
 
 def table_numbers(window: str) -> tuple[Number, ...]:
@@ -124,6 +146,10 @@ def value_text(number: Number, value: float | None, instrument: Instrument) -> s
             return fmt.ratio(value, VALUE)
         case "z":
             return fmt.ratio(value, VALUE, 1) if value is None or abs(value) < 1e6 else fmt.signed(value, VALUE)
+        case "bps":
+            return fmt.ratio(value, VALUE)
+        case "time":
+            return fmt.countdown(value, VALUE)
         case _:
             return fmt.size(value, VALUE)
 
@@ -142,7 +168,8 @@ def flow_rows(view: MarketView, window: str, width: int, height: int) -> list[Ru
     instrument = view.instrument
     across = max(1, width // CELL)
     table = table_rows(view) if has_table(width, height) else []
-    shown = beside_table(window) if table else numbers(window)[: across * max(0, height)]
+    shown = told(view, beside_table(window) if table else numbers(window))
+    shown = shown[: across * max(0, height - len(table))]
     unit_of_amounts = fmt.foreign(instrument.unit, UNIT - 1)
     rows: list[Runs] = []
     for start in range(0, len(shown), across):
@@ -180,7 +207,7 @@ class Flow(RowPanel):
     @property
     def metrics(self) -> tuple[str, ...]:
         """Keys for the window in use, and of the look-backs of the table when there is room for it."""
-        asked = numbers(self.window)
+        asked = numbers(self.window) + CONTRACT
         if has_table(self.size.width, self.size.height - 1):
             asked += tuple(number for window in WINDOWS for number in table_numbers(window))
         return tuple(dict.fromkeys(number.metric for number in asked))

@@ -107,6 +107,14 @@ def ratio(value: float | None, width: int = 6, digits: int = 2) -> str:
     return right(f"{sign}{abs(shown):.{digits}f}", width)
 
 
+def countdown(value: float | None, width: int) -> str:
+    """Seconds as h:mm:ss."""
+    if value is None or not math.isfinite(value):
+        return right(current().none, width)
+    minutes, seconds = divmod(int(value), 60)
+    return right(f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}", width)
+
+
 def fixed(value: float | None, width: int, digits: int) -> str:
     """A plain number with so many decimals; falls back to `size` when it does not fit."""
     if value is None or not math.isfinite(value):

@@ -90,6 +90,16 @@ def test_ages(seconds: float, text: str) -> None:
     assert fmt.age(int(seconds * fmt.NS)) == text
 
 
+def test_countdowns() -> None:
+    assert [fmt.countdown(s, 9).strip() for s in (0.0, 59.9, 3_725.4, 360_000.0)] == [
+        "0:00:00",
+        "0:00:59",
+        "1:02:05",
+        "100:00:00",
+    ]
+    assert fmt.countdown(None, 9).strip() == "–"
+
+
 def test_clock_is_utc_time_of_day() -> None:
     assert fmt.clock(1_750_500_000 * fmt.NS + 123_456_789, millis=True) == "10:00:00.123"
     assert len(fmt.clock(None)) == 8

@@ -13,7 +13,7 @@ from engine.view import ChannelView, MarketView, RuleView, ViewRequest
 from tests.tui.panels.harness import lines, painted
 from tests.tui.views import ETH_COIN, NS, FakeMarket, make_overview, make_view
 from tui.panels import glyphs
-from tui.panels.flow import WINDOWS, Flow, windows
+from tui.panels.flow import CONTRACT, WINDOWS, Flow, windows
 from tui.panels.imbalance import GAUGES, METRICS, Imbalance, arm, chosen, imbalance_rows, paint_bar
 from tui.panels.toxicity import PRESETS, Toxicity, gauge, reading
 
@@ -133,6 +133,22 @@ def test_flow_numbers_follow_the_window_and_keep_their_units() -> None:
     delta = next(text for text in texts if "delta" in text)
     assert "USD" in delta  # an inverse contract counts in its quote currency
     assert "bps" in next(text for text in texts if "spread" in text)
+
+
+def test_a_contract_shows_what_its_venue_tells_of_it() -> None:
+    panel = Flow()
+    told = {"funding_bps": 1.25, "funding_due": 3_725.4, "open_interest": 98_765.0, "liq_delta(1h)": -12.0}
+    assert set(told) < set(panel.metrics)
+    perpetual = FakeMarket(1, ETH_COIN).run(50).view(ViewRequest(metrics=panel.metrics))
+    mute = dict.fromkeys(key for key in panel.metrics if key in {n.metric for n in CONTRACT})
+    texts = lines(panel, replace(perpetual, metrics={**perpetual.metrics, **mute, **told}), make_overview(), 60, 14)
+    shown = " ".join(" ".join(texts).split())
+    assert "funding +1.25 bps" in shown
+    assert "settles 1:02:05" in shown
+    assert "liq. net −12.00 USD" in shown
+    assert "basis" not in shown
+    spot = FakeMarket(1).run(50).view(ViewRequest(metrics=panel.metrics))
+    assert "funding" not in " ".join(lines(panel, spot, make_overview(), 60, 14))
 
 
 def test_missing_trades_are_said_beside_the_numbers() -> None:
