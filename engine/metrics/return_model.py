@@ -29,7 +29,6 @@ RIDGE: Final = 0.01
 MIN_ROWS: Final = 200
 #: A larger return counts as this, in bps.
 CAP: Final = 100.0
-_ONE: Final = 1 << 30  # a squared error of 1 bps^2
 _NEVER: Final = -(1 << 63)
 _T, _ERROR, _SQUARE = range(3)
 
@@ -55,8 +54,8 @@ class ReturnModel:
         self._blocks: deque[tuple[Floats, Floats, int]] = deque(maxlen=BLOCKS)  # sums of x x', x y, rows
         self._block: int | None = None  # index of the open one
         self._clear()
-        self._scores = Columns(*[np.int64] * 3)  # clock, running sums of squared errors and returns (may wrap)
-        self._scores.append([_NEVER], [0], [0])
+        self._scores = Columns(np.int64, np.float64, np.float64)  # clock, running sums of squared errors, returns
+        self._scores.append([_NEVER], [0.0], [0.0])
 
     def step(self, t: int, epoch: int, twice_mid: int, x: Sequence[float]) -> float:
         """Grid instant `t`: resolve the forecast made a horizon ago, then freeze and return a new one, in bps."""
@@ -78,9 +77,9 @@ class ReturnModel:
     def _learn(self, t: int, x: Sequence[float], forecast: float, change: float) -> None:
         change = min(CAP, max(-CAP, change))
         forecast = min(CAP, max(-CAP, forecast))
-        error, square = (round(v * v * _ONE) for v in (change - forecast, change))
-        sums = self._scores
-        self._scores.append([t], sums[_ERROR][-1:] + np.array([error]), sums[_SQUARE][-1:] + np.array([square]))
+        error, square = change - forecast, change
+        sums = self._scores  # added one by one in grid order: the same doubles wherever the tape is cut
+        self._scores.append([t], sums[_ERROR][-1:] + error * error, sums[_SQUARE][-1:] + square * square)
         row = np.array(x)
         self._moments += row[:, None] * row
         self._products += row * change
@@ -135,7 +134,7 @@ class ReturnModel:
     def state(self) -> State:
         return {
             "kind": "return_model",
-            "version": 1,
+            "version": 2,
             "features": list(self.features),
             "horizon": self.horizon,
             "pending": [[t, epoch, mid, list(x), forecast] for t, epoch, mid, x, forecast in self._pending],
@@ -148,7 +147,7 @@ class ReturnModel:
 
     def restore(self, state: State) -> None:
         """Take over a state; raises ValueError when it is of another model."""
-        check_state(state, "return_model", 1)
+        check_state(state, "return_model", 2)
         if state["features"] != list(self.features) or state["horizon"] != self.horizon:
             raise ValueError("state of a model of other features or of another horizon")
         self._pending = deque((t, epoch, mid, tuple(x), y) for t, epoch, mid, x, y in state["pending"])

@@ -14,6 +14,7 @@ import pytest
 
 from engine.metrics.features import FEATURES, LEVELS, FeatureVector
 from engine.metrics.ftrl import probability
+from engine.metrics.kyle import Kyle
 from engine.metrics.microprice import HOUR, MicroPrice
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.next_move import GRID, STALE
@@ -21,14 +22,17 @@ from engine.metrics.prequential import MIN_SCORED
 from engine.metrics.registry import bind
 from engine.metrics.return_model import BLOCK, BLOCKS, MIN_ROWS, RIDGE
 from engine.metrics.signal import RATES, SignalCalculator
+from engine.metrics.vpin import Vpin, bucket_size
 from engine.tape import NO_ASK, NO_BID
-from tests.engine.metrics.cuts import Fill, Touch, batch_of, every_event, fold, random_cuts
+from tests.engine.metrics.cuts import DayVolume, Fill, Touch, batch_of, every_event, fold, random_cuts
 from tests.engine.metrics.tapes import LINEAR, SECOND
 from tests.engine.metrics.test_next_move import SlowLogistic
 
 #: Four minutes before a full hour.
 START = 480_000 * HOUR - 240 * SECOND
-Row = Fill | Touch
+Row = Fill | Touch | DayVolume
+#: What says how much the others may mean, whichever side is up.
+EVEN = ("intercept", "spread", "rv_ratio", "vpin", "trade_age")
 UP = f"up:{60 * GRID}"
 FIELDS = [UP, *(f"{kind}:{60 * GRID}" for kind in ("skill", "brier", "auc")), f"up:{GRID}", f"skill:{GRID}"]
 FIELDS += [f"{kind}:{h * GRID}" for kind in ("return", "return_skill") for h in (1, 5, 30)]
@@ -41,7 +45,7 @@ def make() -> SignalCalculator:
 def tape(rng: random.Random, count: int) -> list[Row]:
     """Queues that lean for a while, trades and moves that follow them; holes, losses, one-sided rows."""
     t, mid, epoch, lean = START, 600_000, 0, 0.0
-    out: list[Row] = []
+    out: list[Row] = [DayVolume(START, 4_000_000)]
     for _ in range(count):
         t += rng.choice((0, 1, rng.randrange(SECOND), SECOND - t % SECOND, rng.randrange(SECOND)))
         t += rng.choice((0,) * 200 + (20 * SECOND, 100 * SECOND))
@@ -87,6 +91,9 @@ class Slow:
         self.book_clock, self.fill_clock = [b.t for b in self.books], [f.t for f in self.fills]
         self.micro = MicroPrice(LINEAR)
         self.micro.update(batch_of(self.events, 0))
+        self.kyle, self.vpin = Kyle(LINEAR.instrument, 10 * GRID, 180), Vpin(bucket_size("adv/5000", 50)(LINEAR), 50)
+        for calculator in (self.kyle, self.vpin):
+            calculator.update(batch_of(self.events, 0))
         self.flow = [0] * len(self.books)
         last: Touch | None = None
         for i, now in enumerate(self.books):
@@ -130,12 +137,34 @@ class Slow:
                 time += span
         return squash(2 * raw * time / area) if area else 0.0
 
+    def calm(self, t: int) -> float:
+        """Time-weighted imbalance of the levels, by the microsecond."""
+        area, time, first = 0.0, 0, bisect_right(self.book_clock, t - 10 * GRID) - 1
+        for k in range(max(0, first), bisect_right(self.book_clock, t)):
+            book = self.books[k]
+            bids, asks = book.sums[LEVELS]
+            end = min(self.book_clock[k + 1] if k + 1 < len(self.books) else t, t) // 1_000
+            span = end - max(book.t, t - 10 * GRID) // 1_000
+            if book.valid and bids + asks and span > 0:
+                area += (bids - asks) / (bids + asks) * span
+                time += span
+        return area / time if time else 0.0
+
+    def pressure(self, t: int) -> float:
+        """Kyle's lambda times the signed volume of 10 s over the half-spread."""
+        book, slope = self.at(t), float(self.kyle.sample("lambda", np.array([t]))[0])
+        assert book is not None
+        volume = LINEAR.instrument.amount(sum(f.side * f.qty for f in self.window(t, 10 * GRID)))
+        half_spread = (book.ask - book.bid) * float(LINEAR.instrument.tick) / 2
+        return squash(slope * volume / half_spread) if slope == slope else 0.0
+
     def variance_ratio(self, t: int) -> float:
         squares = []
         for back in range(3_600):
             now, was = self.at(t - back * GRID), self.at(t - (back + 1) * GRID)
             if now is not None and was is not None and now.epoch == was.epoch:
-                r = math.log((now.bid + now.ask) / (was.bid + was.ask))
+                was_mid = was.bid + was.ask
+                r = math.log1p((now.bid + now.ask - was_mid) / was_mid)
                 squares.append((back, r * r))
             if t - (back + 1) * GRID < START:
                 break
@@ -156,14 +185,17 @@ class Slow:
             1.0,
             (book.bid_qty - book.ask_qty) / (book.bid_qty + book.ask_qty),
             (bids - asks) / (bids + asks),
+            self.calm(t),
             squash(float(self.micro.offsets(np.array([t]))[0])),
             1 - 1 / (book.ask - book.bid),
             self.ofi(t, GRID),
             self.ofi(t, 10 * GRID),
             self.ti(t, GRID),
             self.ti(t, 10 * GRID),
+            self.pressure(t),
             squash(sum(f.side * f.qty for f in fills) / math.sqrt(square)) if square else 0.0,
             self.variance_ratio(t),
+            2 * pct - 1 if (pct := float(self.vpin.sample("pct", np.array([t]))[0])) == pct else 0.0,
             squash((t - self.fill_clock[last]) / GRID) if last >= 0 else 1.0,
         )
 
@@ -263,7 +295,7 @@ def test_features_equal_the_raw_rows(events: list[Row]) -> None:
     vector.take(batch_of(events, 0, [LEVELS]))
     instants = [s for s in range(-(-START // GRID) * GRID, events[-1].t, GRID) if slow.at(s) is not None]
     for row in vector.rows(np.array(instants)):
-        np.testing.assert_allclose(row.x, slow.features(row.t), rtol=1e-6, atol=1e-6, err_msg=str(row.t))
+        np.testing.assert_allclose(row.x, slow.features(row.t), rtol=1e-10, atol=1e-12, err_msg=str(row.t))
         assert max(map(abs, row.x)) <= 1
 
 
@@ -274,7 +306,7 @@ def test_everything_equals_the_slow_loop(events: list[Row], times: np.ndarray, w
         if name.startswith("auc"):  # a score within rounding of an edge may fall into the next bin
             np.testing.assert_allclose(whole[name], wanted, atol=2e-4)
         else:
-            np.testing.assert_allclose(whole[name], wanted, rtol=1e-7, atol=2e-8, err_msg=name)
+            np.testing.assert_allclose(whole[name], wanted, rtol=1e-9, atol=1e-9, err_msg=name)
     assert np.isfinite(whole[UP]).sum() > 50
     assert np.isfinite(whole[f"return:{GRID}"]).sum() > 20
     assert np.isnan(whole[UP][np.isfinite(whole[FIELDS[1]])]).any(), "a hole gives no forecast"
@@ -300,7 +332,7 @@ def test_rows_to_come_change_nothing(events: list[Row], times: np.ndarray, whole
             other.append(e)
         elif isinstance(e, Fill):
             other.append(replace(e, side=-e.side, qty=e.qty * 7))
-        else:
+        elif isinstance(e, Touch):
             other.append(replace(e, bid=e.bid - 9, bid_qty=e.ask_qty, epoch=e.epoch + 1))
     early = times[times <= cut]
     found = fold(make, list(other), [], FIELDS, early, taps=[LEVELS], restore=False)
@@ -313,6 +345,8 @@ def test_a_mirrored_market_has_mirrored_features(events: list[Row]) -> None:
     for e in events:
         if isinstance(e, Fill):
             swapped.append(replace(e, side=-e.side))
+        elif isinstance(e, DayVolume):
+            swapped.append(e)
         else:
             bid, ask = (600_000 - e.ask if e.ask_qty else NO_BID), (600_000 - e.bid if e.bid_qty else NO_ASK)
             sums = {LEVELS: (e.sums[LEVELS][1], e.sums[LEVELS][0])}
@@ -324,7 +358,7 @@ def test_a_mirrored_market_has_mirrored_features(events: list[Row]) -> None:
         vector = FeatureVector(LINEAR)
         vector.take(batch_of(one, 0, [LEVELS]))
         rows.append(np.array([row.x for row in vector.rows(instants)]))
-    sign = np.array([1 if name in ("intercept", "spread", "rv_ratio", "trade_age") else -1 for name in FEATURES])
+    sign = np.array([1 if name in EVEN else -1 for name in FEATURES])
     loose = np.where(np.array(FEATURES) == "rv_ratio", 5e-3, 1e-9)  # log-returns are mirrored only nearly
     assert (np.abs(rows[0] - sign * rows[1]) <= loose).all()
 
