@@ -12,12 +12,13 @@ from fractions import Fraction
 import numpy as np
 
 from engine.book import TickBook
+from engine.breaks import BreakLog
 from engine.codes import LATEST
 from engine.fees import FeeSchedule
 from engine.history import Bars
 from engine.instrument import Instrument
 from engine.metrics.anchored import Since
-from engine.metrics.batch import Floats
+from engine.metrics.batch import Bools, Floats
 from engine.metrics.calculator import Calculator
 from engine.metrics.footprint import Footprint
 from engine.metrics.history import Derived
@@ -45,6 +46,7 @@ class Computation(ABC):
             TickBook(instrument) if instrument.fixed_tick else SparseBook(instrument)
         )
         self.trust = TrustLog()
+        self.breaks = BreakLog()
         self.t = 0
         self.calculators: dict[Hashable, Calculator] = {}
         self.began: int | None = None  # clock of the first row that the numbers stand on
@@ -237,6 +239,7 @@ class Computation(ABC):
         for calculator in self.calculators.values():
             calculator.advance(horizon)
         self.trust.advance(horizon)
+        self.breaks.advance(horizon)
         self.horizon = horizon
 
     def _learning_grids(self) -> list[tuple[str, Grid]]:
@@ -265,3 +268,11 @@ class _Reader:
     def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
         """See Reader."""
         return self._market.trust.sample(times)
+
+    def epochs(self, times: Ints) -> tuple[Ints, Ints]:
+        """See Reader."""
+        return self._market.breaks.epochs(times)
+
+    def silent(self, times: Ints) -> Bools | None:
+        """See Reader."""
+        return self._market.breaks.silent(times)

@@ -66,6 +66,7 @@ class Fold(Computation):
         self._readings: list[Reading] = []
         self._inverse_lot = float(1 / instrument.lot)
         self._lag = 0  # of the newest message
+        self._applying = False  # rows: their silences are found for all of them at once
         if chart:
             self.profile, self.series = Profile(self.context), Series(self.context)
             self.calculators["chart profile"], self.calculators["chart series"] = self.profile, self.series
@@ -154,6 +155,8 @@ class Fold(Computation):
             return
         if not self._begun:
             self._begin(ts)
+        elif not self._applying:
+            self.breaks.heard(ts, self.t)
         if ts > self._next_probe:
             self._catch(ts)
         self.t = ts
@@ -193,6 +196,7 @@ class Fold(Computation):
     def _lose(self, trust: Trust, reason: Reason, percent: int = 0) -> None:
         """The book is no longer to be relied on."""
         self._epoch += 1
+        self.breaks.broke(self.t, Channel.BOOK)
         self.order_book.clear()
         self.trust.say(self.t, Channel.BOOK, trust, reason, percent)
         self._quote(self.order_book.touch())

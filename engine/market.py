@@ -81,6 +81,7 @@ class Market(Fold):
         """See Sink.snapshot."""
         self._heard(recv, ts)
         self._epoch += 1
+        self.breaks.broke(self.t, Channel.BOOK)
         try:
             self.order_book.replace(bids, asks)
         except OffGridError:
@@ -120,6 +121,7 @@ class Market(Fold):
     def hole(self, recv: int, ts: int, first_id: int, count: int) -> None:
         """See Sink.hole."""
         self._heard(recv, ts)
+        self.breaks.broke(self.t, Channel.TRADES)
         if self._trades:
             self._join(self._trades[0][6])
         self.missing += max(1, count)
@@ -203,9 +205,14 @@ class Market(Fold):
                     for column in (clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"], number)
                 )
             )
-        if not trade.all():
-            self._book_rows(rows, clock, ends, number)
-        self._advance(int(clock[-1]))
+        self.breaks.heard_all(clock, self.t)
+        self._applying = True
+        try:
+            if not trade.all():
+                self._book_rows(rows, clock, ends, number)
+            self._advance(int(clock[-1]))
+        finally:
+            self._applying = False
         self.recv = int(rows["recv"][-1])
         self.messages = before + len(ends)
         data = np.flatnonzero((kind == Kind.TRADE) | (kind == Kind.LEVEL))
@@ -240,6 +247,7 @@ class Market(Fold):
                         self._quote(book.update_ticks(sides[i:j], prices[i:j], sizes[i:j]))
                 else:
                     self._epoch += 1
+                    self.breaks.broke(self.t, Channel.BOOK)
                     bids = [k for k in range(i, j) if sides[k] > 0]
                     asks = [k for k in range(i, j) if sides[k] < 0]
                     book.replace_ticks(

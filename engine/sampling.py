@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.metrics.batch import Floats
+from engine.metrics.batch import Bools, Floats
 from engine.metrics.names import Metric
 from engine.tape import Ints
 
@@ -32,6 +32,12 @@ class Reader(Protocol):
 
     def trust(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
         """(book, trades) trust names at ascending instants; None where the source has no such channel."""
+
+    def epochs(self, times: Ints) -> tuple[Ints, Ints]:
+        """Breaks of (book, trades) by ascending instants, counted from some start: no difference across one."""
+
+    def silent(self, times: Ints) -> Bools | None:
+        """Where instants lie in a stretch in which nothing at all was heard; None: nowhere."""
 
 
 class Sampler(Protocol):

@@ -106,13 +106,21 @@ class RuleView:
 
     rule: str  # name
     when: str
-    state: str  # warming, inactive, pending, firing, clearing
-    value: float | None
-    level: float
+    state: str  # warming, inactive, pending, firing, clearing, expired
+    value: float | None  # of its first comparison
+    level: float | None  # as evaluated; the lower end of a range
     since: int | None  # ns: when the present state began
     fires: int
     suppressed: int
     toxicity: bool  # it watches a VPIN metric
+    severity: str = "warning"
+    upper: float | None = None  # the other end of a range
+    t0: int | None = None  # ns: the condition holds since, while pending, firing or clearing
+    peak: float | None = None  # the most extreme value of the episode that runs
+    held: bool = False  # it fires, and nobody knows at present whether it still would
+    acknowledged: bool = False  # the episode that runs
+    snoozed_until: int | None = None  # ns, on the market's clock: not announced before
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connectors.replay import Playback
-from engine.alerts.condition import ConditionError, parse_condition
+from engine.alerts.condition import ConditionError
+from engine.alerts.language import parse_condition
 from engine.alerts.presets import reserved
 from engine.alerts.rule import Rule, compile_rule
 from engine.explanation import explain

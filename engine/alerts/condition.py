@@ -1,141 +1,234 @@
-"""The condition of an alert: `metric comparison level`, as in `vpin_pct(adv/50,50) >= 0.99`.
+"""The condition of an alert, as parsed: comparisons of quantities, joined by and, or, not, then.
 
-A parsed grammar, nothing is evaluated as code. `abs(metric)` compares a size regardless of side.
-Levels take `k` and `M`, and where the metric's unit allows it `%`, `bps` and `$`: 50k, 1.5M, 70%, 10bps, $100k.
+What each part means at an instant stands in `engine.alerts.evaluation`; how it is written in `engine.alerts.language`.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import cache
 
-import numpy as np
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
-from numpy.typing import NDArray
-
-from engine.metrics.batch import Floats
-from engine.metrics.names import Metric, MetricError, parse_metric
-
-_GRAMMAR = r"""
-    condition: measure CMP LEVEL
-    measure: ABS "(" metric ")" -> size | metric -> plain
-    metric: NAME [ARGUMENTS]
-    ABS: /abs(?=\s*\()/
-    NAME: /(?!abs\s*\()[A-Za-z_][A-Za-z_0-9]*/
-    ARGUMENTS: /\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)/
-    CMP: ">=" | "<=" | ">" | "<"
-    LEVEL: /[^\s<>=]+/
-    %ignore /\s+/
-"""
-_LEVEL = re.compile(r"([+-]?)(\$?)(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(k|M|%|bps)?")
-_EXPONENT = {"k": 3, "M": 6, "%": -2, "bps": 0, None: 0}
-_UNITS_OF = {"%": ("ratio",), "bps": ("bps",), "$": ("quote", "price")}  # sign of a level: what it can be compared with
-_WORDS = re.compile(r"\s(and|or)\s|&&|\|\|", re.IGNORECASE)
-EXAMPLE = "'vpin_pct(adv/50,50) >= 0.99' or 'abs(delta(30s)) > 50'"
+from engine.alerts.quantity import Number, Quantity, constant, metrics_of
+from engine.metrics.names import Metric, parse_metric
 
 
 class ConditionError(ValueError):
-    """A condition or level that can't be watched; the text says what, where and what to write instead."""
+    """A condition or level that can't be watched; the text says what, where and what to write instead.
+
+    `column` is where the trouble begins in the text of the condition, from 1; None: all of it.
+    """
+
+    def __init__(self, what: str, column: int | None = None) -> None:
+        super().__init__(what if column is None else f"column {column}: {what}")
+        self.column = column
+
+
+# ---- what is measured
 
 
 @dataclass(frozen=True)
-class Condition:
-    """`metric comparison level`; `absolute` compares the metric's magnitude."""
+class Plain:
+    """A quantity as it is."""
 
-    text: str
-    metric: Metric
-    comparison: str  # > >= < <=
-    level: float
-    absolute: bool = False
+    quantity: Quantity
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a quantity has come from the least (rises), greatest (falls) or farther (moves) of its known values at
+    the instants of (t - window, t]; `relative`: as a share of that value."""
+
+    quantity: Quantity
+    direction: str  # rises, falls, moves
+    relative: bool
+    window: int  # ns
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often a condition has become true within (t - window, t]."""
+
+    condition: Condition
+    window: int  # ns
+
+
+@dataclass(frozen=True)
+class Absence:
+    """For how long (s) a quantity has been unknown, or a channel (book, trades, feed: either) silent."""
+
+    of: Quantity | str
+
+
+Measure = Plain | Extent | Count | Absence
+
+
+# ---- what is asked of it
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`> >= < <=` a level."""
+
+    comparison: str
+    level: Quantity
+
+
+@dataclass(frozen=True)
+class Crosses:
+    """Beyond a level since it was crossed; `direction` is up, down or either."""
+
+    direction: str
+    level: Quantity
+
+
+@dataclass(frozen=True)
+class Within:
+    """In or out of [low, high], the ends being in: `inside`, `outside`, or since it `enters`, `exits`."""
+
+    kind: str
+    low: Quantity
+    high: Quantity
+
+
+Test = Compared | Crosses | Within
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One comparison."""
+
+    what: str  # the measure as written
+    measure: Measure
+    test: Test
+    unit: str = ""
 
     @property
-    def above(self) -> bool:
-        """Whether high values are what it waits for."""
-        return self.comparison[0] == ">"
+    def above(self) -> bool | None:
+        """Whether high values are what it waits for; None: neither high nor low ones."""
+        if isinstance(self.test, Compared):
+            return self.test.comparison[0] == ">"
+        if isinstance(self.test, Crosses) and self.test.direction != "either":
+            return self.test.direction == "up"
+        return None
 
-    def measure(self, values: Floats) -> Floats:
-        """What is compared, from the metric's values."""
-        return np.abs(values) if self.absolute else values
-
-    def holds(self, measured: Floats) -> NDArray[np.bool_]:
-        """Where it is true; unknown is not true."""
-        return _compare(measured, self.comparison, self.level)
-
-    def released(self, measured: float, rearm: float | None) -> bool:
-        """Whether an episode ends at this value: the negation, or beyond the re-arm level when there is one."""
-        if rearm is None:
-            return not bool(_compare(np.array([measured]), self.comparison, self.level)[0])
-        return measured < rearm if self.above else measured > rearm
+    @property
+    def level(self) -> Quantity | None:
+        """What it is compared with; None: a range."""
+        return None if isinstance(self.test, Within) else self.test.level
 
 
-def _compare(values: Floats, comparison: str, level: float) -> NDArray[np.bool_]:
-    if comparison == ">":
-        return values > level
-    if comparison == ">=":
-        return values >= level
-    return values < level if comparison == "<" else values <= level
+@dataclass(frozen=True)
+class All:
+    """Every part is true."""
+
+    parts: tuple[Condition, ...]
 
 
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, start="condition", parser="lalr")
+@dataclass(frozen=True)
+class Some:
+    """Some part is true."""
+
+    parts: tuple[Condition, ...]
 
 
-def parse_condition(text: str) -> Condition:
-    """Raises ConditionError."""
-    if len(text) > 500:
-        raise ConditionError("a condition longer than 500 characters")
-    try:
-        tree = _parser().parse(text)
-    except UnexpectedInput as error:
-        ended = getattr(getattr(error, "token", None), "type", None) == "$END"
-        at = len(text) if ended else getattr(error, "pos_in_stream", None) or 0
-        if _WORDS.search(text):
-            raise ConditionError("one comparison a rule: write two rules instead of joining conditions") from None
-        _explain_metric(text)
-        raise ConditionError(
-            f"can't read {text.strip()[:80]!r} from character {at + 1} on: expected a metric, one of > >= < <= "
-            f"and a level, such as {EXAMPLE}"
-        ) from None
-    measure, comparison, level = tree.children
-    assert isinstance(measure, Tree)
-    metric_tree = measure.children[-1]
-    assert isinstance(metric_tree, Tree)
-    name = "".join(token for token in metric_tree.children if isinstance(token, Token))
-    try:
-        metric = parse_metric(name)
-    except MetricError as error:
-        raise ConditionError(str(error)) from None
-    value, absolute = parse_level(str(level), metric), measure.data == "size"
-    if absolute and value <= 0:
-        raise ConditionError(f"{str(level)!r}: abs({metric.key}) is never below 0, so its level must be above 0")
-    return Condition(text.strip(), metric, str(comparison), value, absolute)
+@dataclass(frozen=True)
+class Not:
+    """The part is not true."""
+
+    part: Condition
 
 
-def _explain_metric(text: str) -> None:
-    """When the trouble is the metric itself, its own message is the better one."""
-    head = re.split(r"[<>=]", text, maxsplit=1)[0].strip()
-    if head and not head.startswith("abs"):
-        try:
-            parse_metric(head)
-        except MetricError as error:
-            raise ConditionError(str(error)) from None
+@dataclass(frozen=True)
+class Then:
+    """`second` has become true, and is since, when `first` was true at some instant of the `within` ns before."""
+
+    first: Condition
+    second: Condition
+    within: int  # ns
 
 
-def parse_level(text: str, metric: Metric) -> float:
-    """A level with its unit, to compare `metric` with; raises ConditionError."""
-    text = text.strip()
-    match = _LEVEL.fullmatch(text)
-    if match is None:
-        raise ConditionError(f"{text[:40]!r} is not a level: write a number such as 0.99, 70%, 10bps, 50k or $1.5M")
-    sign, dollar, digits, unit = match.groups()
-    for written in (dollar, unit):
-        units = _UNITS_OF.get(written or "")
-        if units is not None and metric.spec.unit not in units:
-            raise ConditionError(
-                f"{text!r}: {metric.name} is not in {written} (its unit: {metric.spec.unit}); write a plain number"
-            )
-    return float(Decimal(f"{sign}{digits}").scaleb(_EXPONENT[unit]))
+Condition = Leaf | All | Some | Not | Then
+
+
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """Every comparison, in the order they are written; that of a count comes before those it counts."""
+    if isinstance(condition, Leaf):
+        yield condition
+        if isinstance(condition.measure, Count):
+            yield from leaves(condition.measure.condition)
+    elif isinstance(condition, Not):
+        yield from leaves(condition.part)
+    elif isinstance(condition, Then):
+        yield from leaves(condition.first)
+        yield from leaves(condition.second)
+    else:
+        for part in condition.parts:
+            yield from leaves(part)
+
+
+def edges(condition: Condition) -> Iterator[str]:
+    """The words for what is true from a moment on, of those parts that are not counted."""
+    if isinstance(condition, Leaf):
+        if isinstance(condition.test, Crosses):
+            yield "crosses either" if condition.test.direction == "either" else "crosses"
+        elif isinstance(condition.test, Within) and condition.test.kind in ("enters", "exits"):
+            yield condition.test.kind
+    elif isinstance(condition, Then):
+        yield "then"
+        yield from edges(condition.second)
+    else:
+        for part in (condition.part,) if isinstance(condition, Not) else condition.parts:
+            yield from edges(part)
+
+
+def channel_ages(channel: str) -> tuple[Metric, ...]:
+    """The metrics that tell how long a channel (book, trades, feed) has been silent."""
+    names = ("book", "trades") if channel == "feed" else (channel,)
+    return tuple(parse_metric(f"age({name})") for name in names)
+
+
+def condition_metrics(condition: Condition) -> tuple[Metric, ...]:
+    """Every metric it reads, each once."""
+    found: dict[str, Metric] = {}
+    for leaf in leaves(condition):
+        for quantity in _quantities(leaf):
+            found.update({metric.canonical: metric for metric in metrics_of(quantity)})
+        if isinstance(leaf.measure, Absence) and isinstance(leaf.measure.of, str):
+            found.update({metric.canonical: metric for metric in channel_ages(leaf.measure.of)})
+    return tuple(found.values())
+
+
+def leaf_metrics(leaf: Leaf) -> tuple[Metric, ...]:
+    """The metrics that one comparison reads itself, not those of what it counts."""
+    found = [metric for quantity in _quantities(leaf) for metric in metrics_of(quantity)]
+    return tuple({metric.canonical: metric for metric in found}.values())
+
+
+def _quantities(leaf: Leaf) -> Iterator[Quantity]:
+    if isinstance(leaf.measure, Plain | Extent):
+        yield leaf.measure.quantity
+    elif isinstance(leaf.measure, Absence) and not isinstance(leaf.measure.of, str):
+        yield leaf.measure.of
+    if isinstance(leaf.test, Within):
+        yield from (leaf.test.low, leaf.test.high)
+    else:
+        yield leaf.test.level
+
+
+def factor_of(level: Quantity) -> tuple[float, Quantity] | None:
+    """A level as (number, the quantity it multiplies), for comparing levels on paper: 3 * median(x) and so on.
+    Number(1) stands for the quantity of a constant. None where it is no such product."""
+    value = constant(level)
+    if value is not None:
+        return value, Number(1.0)
+    from engine.alerts.quantity import Arithmetic, Reading
+
+    if isinstance(level, Reading):
+        return 1.0, level
+    if isinstance(level, Arithmetic) and level.operator in "*/":
+        left, right = constant(level.left), constant(level.right)
+        if level.operator == "*" and left is not None:
+            return left, level.right
+        if right is not None and right != 0:
+            return (right if level.operator == "*" else 1 / right), level.left
+    return None

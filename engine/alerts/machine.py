@@ -1,163 +1,498 @@
 """The state machine of one rule on one market, in event time only.
 
-warming -> inactive -> pending(t0) -> firing -> inactive. The measured metric is a right-continuous
-step function read at ascending instants; it keeps its value until the next one. A rule fires at
-exactly t0 + for when its condition held at every instant of [t0, t0 + for], whenever that is found
+    warming -> inactive -> pending(t0) -> firing <-> clearing -> inactive          (expired: for good)
+
+What is measured is a right-continuous step function read at ascending instants; it keeps its value until the next one.
+A rule fires at exactly t0 + for when its condition held at every instant of [t0, t0 + for], whenever that is found
 out, so what fires does not depend on how the tape was cut. Semantics after METRICS.md section 5.2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
 import numpy as np
 
-from engine.alerts.rule import Rule
-from engine.metrics.batch import Bools, Floats
+from engine.alerts.condition import Compared, Crosses, Leaf, Plain, Within
+from engine.alerts.evaluation import (
+    Instants,
+    LeafNode,
+    Truth,
+    build,
+    compare,
+    restore_tree,
+    tree_state,
+)
+from engine.alerts.quantity import Magnitude, Quantity, evaluate
+from engine.alerts.rule import Rule, is_parsed
+from engine.metrics.batch import Floats
+from engine.metrics.calculator import State
+from engine.metrics.windows import Columns, check_state
 from engine.tape import Ints
-from engine.view import AlertEvent, RuleView
+from engine.view import AlertEvent, LeafReading, RuleView
 
-#: A firing rule whose value has been unknown for so long (ns) is resolved: no data.
-STALE_AFTER = 10_000_000_000
+#: Says why a fire of a rule at a time is not to be delivered; empty: it is.
+Gate = Callable[[Rule, str, int], str]
+#: The percentile of a value is among those of so many seconds before, of which so many must be known.
+PAST_S: Final = 3_600
+FEWEST_PAST: Final = 250
+_SECOND: Final = 1_000_000_000
+_IDLE: Final = frozenset({"warming", "inactive"})
+_ACTIVE: Final = frozenset({"firing", "clearing"})
+
+
+def always(rule: Rule, market: str, t: int) -> str:
+    """The gate that lets everything through."""
+    del rule, market, t
+    return ""
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A comparison as it was at the instants of one piece, after the last instant of the piece before."""
+
+    node: LeafNode
+    shown: Floats  # shape (1 + n,)
+    levels: Floats
+    uppers: Floats | None
+    truth: Truth
 
 
 class RuleMachine:
-    """`read` takes values at the next instants and returns what fired or resolved at them."""
+    """`read` takes what was read at the next instants and returns what became of the rule."""
 
-    def __init__(self, rule: Rule, market: str) -> None:
+    def __init__(self, rule: Rule, market: str, gate: Gate = always, lot: float = 1.0) -> None:
         self.rule = rule
         self.market = market
+        self._gate = gate
+        self._lot = lot
+        self._node = build(rule.condition)
+        self._leaves = [node for node in self._node.walk() if isinstance(node, LeafNode)]
+        rearm = rule.rearm
+        self._rearm = build(rearm) if rearm is not None and is_parsed(rearm) else None  # type: ignore[arg-type]
+        self._rearm_level: Quantity | None = None if rearm is None or is_parsed(rearm) else rearm  # type: ignore[assignment]
         self.state = "warming"
-        self.value: float | None = None
         self.since: int | None = None
         self.fires = 0
         self.suppressed = 0
         self._t0 = 0
-        self._pending_value = np.nan  # at the last pending instant
-        self._delivered_at: int | None = None
-        self._delivered = False  # whether this episode's fire was
-        self._unknown_since: int | None = None
+        self._notified_at: int | None = None  # the last delivery of a fire
+        self._reminded_at = 0
+        self._suppressed = ""  # why this episode's fire was not delivered; empty: it was
+        self._acknowledged = False
+        self._clearing = 0  # the re-arm test has been true since
+        self._unknown: int | None = None  # nobody knows since
+        self._held = False  # this episode's hold has been told
+        self._peak: float | None = None
+        self._peak_score = -np.inf  # how extreme that is
+        self._peak_to = -(1 << 62)  # instants up to here are in the peak
+        self._last: list[tuple[float, float, float, int]] = [(np.nan, np.nan, np.nan, 0) for _ in self._leaves]
+        self._codes = (2, 2)  # truth and re-arm test at the last instant; 2: there was none
+        self._interrupted = False  # nothing has been read since
+        self._past = Columns(np.int64, np.float64)  # whole seconds: instants and known values
 
-    def read(self, times: Ints, values: Floats, until: int, detected: int) -> list[AlertEvent]:
-        """Ascending instants and the metric's values there (NaN unknown). Every instant before `until` has been
-        read now, so what is due before it is told; `detected` is the clock now. What it tells is stamped before
-        `until` and not before the last one, so the order of events does not depend on the cut either."""
+    # ---- reading
+
+    def read(self, now: Instants, until: int, detected: int) -> list[AlertEvent]:
+        """Every instant before `until` has been read now, so what is due before it is told; `detected` is the clock
+        now. What it tells is stamped before `until` and not before the last one, so the order of events does not
+        depend on the cut either."""
         events: list[AlertEvent] = []
-        if len(times):
-            self._walk(times, values, detected, events)
-        self._settle(until, detected, events)
+        holds = release = np.empty(0, np.int8)
+        piece = _Piece(now.times, detected, events)
+        if len(now):
+            if self._interrupted:
+                # What would have been said meanwhile is not said now, all at once.
+                self._reminded_at = max(self._reminded_at, int(now.times[0]) - self.rule.repeat)
+                self._interrupted = False
+            holds, stays, moment = self._node.read(now)
+            release = self._release(now, stays)
+            piece.leaves = [self._joined(node, last) for node, last in zip(self._leaves, self._last, strict=True)]
+            self._walk(piece, holds, moment, release)
+        self._settle(until, piece)
+        if len(now):
+            self._remember(piece, holds, release)
         return events
 
-    def _walk(self, times: Ints, values: Floats, detected: int, events: list[AlertEvent]) -> None:
-        """Instant by instant, skipping those at which nothing can begin."""
-        measured = self.rule.condition.measure(values)
-        holds = self.rule.condition.holds(measured)
-        known = ~np.isnan(measured)
-        i, n = 0, len(times)
-        while i < n:
-            if self.state in ("warming", "inactive"):
-                i = self._next_true(holds, known, times, i)
-                if i == n:
-                    break
-            t = int(times[i])
-            self._settle(t, detected, events)
-            self._step(t, float(values[i]), float(measured[i]), bool(holds[i]), bool(known[i]), detected, events)
-            i += 1
-        self.value = float(values[-1]) if known[-1] else None
+    def _release(self, now: Instants, stays: Truth) -> Truth:
+        """Whether an episode may end: the re-arm test, never while the condition itself stays true."""
+        safe = (-stays).astype(np.int8)
+        if self._rearm is not None:
+            return np.minimum(self._rearm.read(now)[0], safe)
+        if self._rearm_level is None:
+            return safe
+        leaf = self._leaves[0]
+        levels = evaluate(self._rearm_level, now.values, len(now), self._lot)
+        back = compare(leaf.measured, "<" if leaf.leaf.above else ">", levels)
+        known = ~(np.isnan(leaf.measured) | np.isnan(levels))
+        return np.minimum(np.where(known, np.where(back, 1, -1), 0).astype(np.int8), safe)
 
-    def _next_true(self, holds: Bools, known: Bools, times: Ints, i: int) -> int:
-        """Skip what can't start an episode."""
-        hits = np.flatnonzero(holds[i:])
-        stop = i + int(hits[0]) if len(hits) else len(holds)
-        if self.state == "warming":
-            seen = np.flatnonzero(known[i : stop + 1])
-            if len(seen):
-                self._enter("inactive", int(times[i + int(seen[0])]))
-        return stop
+    @staticmethod
+    def _joined(node: LeafNode, last: tuple[float, float, float, int]) -> _Leaf:
+        uppers = None if node.uppers is None else np.concatenate(([last[2]], node.uppers))
+        truth = np.concatenate((np.array([last[3]], np.int8), node.truth))
+        return _Leaf(
+            node, np.concatenate(([last[0]], node.shown)), np.concatenate(([last[1]], node.levels)), uppers, truth
+        )
 
-    def _settle(self, until: int, detected: int, events: list[AlertEvent]) -> None:
-        """What became due before `until`: the metric stood since the last instant as it was there."""
-        if self.state == "pending":
-            due = self._t0 + self.rule.hold
-            if due < until:
-                self._fire(due, self._pending_value, detected, events)
-        elif self.state == "firing" and self._unknown_since is not None:
-            due = self._unknown_since + STALE_AFTER
-            if due < until:
-                self._resolve(due, None, detected, "no data", events)
+    def _walk(self, piece: _Piece, holds: Truth, moment: Truth, release: Truth) -> None:
+        """Only instants at which something can change are visited."""
+        moved = (holds != np.concatenate((np.array([self._codes[0]], np.int8), holds[:-1]))) | (
+            release != np.concatenate((np.array([self._codes[1]], np.int8), release[:-1]))
+        )
+        anew = (holds == 1) & (moment == -1)  # crossed the other way
+        moved |= anew
+        for i in np.flatnonzero(moved).tolist():
+            t = int(piece.times[i])
+            self._settle(t, piece)
+            self._step(t, int(holds[i]), bool(anew[i]), int(release[i]), piece)
 
-    def _step(
-        self, t: int, value: float, measured: float, holds: bool, known: bool, detected: int, events: list[AlertEvent]
-    ) -> None:
-        """The value at one instant; what was due before it is settled."""
-        if self.state == "pending" and not holds:
+    def _remember(self, piece: _Piece, holds: Truth, release: Truth) -> None:
+        self._codes = int(holds[-1]), int(release[-1])
+        self._take_peak(int(piece.times[-1]), piece)
+        self._last = [
+            (
+                float(leaf.shown[-1]),
+                float(leaf.levels[-1]),
+                np.nan if leaf.uppers is None else float(leaf.uppers[-1]),
+                int(leaf.truth[-1]),
+            )
+            for leaf in piece.leaves
+        ]
+        seconds = piece.times % _SECOND == 0
+        if seconds.any():
+            values = self._leaves[0].measured[seconds]
+            known = ~np.isnan(values)
+            self._past.append(piece.times[seconds][known], values[known])
+            self._past.drop(int(self._past[0].searchsorted(int(piece.times[-1]) - (PAST_S + 60) * _SECOND, "right")))
+
+    # ---- what becomes of it
+
+    def _step(self, t: int, holds: int, anew: bool, release: int, piece: _Piece) -> None:
+        """The truth at one instant; what was due before it is settled."""
+        if self.state == "expired" or self._expire(t, piece):
+            return
+        if self.state == "warming" and holds != 0:
             self._enter("inactive", t)
-        elif self.state == "firing":
-            if known:
-                self._unknown_since = None
-                if self.rule.condition.released(measured, self.rule.rearm):
-                    self._resolve(t, value, detected, "back", events)
-            elif self._unknown_since is None:
-                self._unknown_since = t
-        if self.state in ("inactive", "warming") and holds:
-            self._t0 = t
+        if self.state == "pending" and (holds != 1 or anew):
+            self._enter("inactive", t)
+        elif self.state in _ACTIVE and anew:
+            self._resolve(t, piece, "back")
+        elif self.state in _ACTIVE:
+            self._go_on(t, release, piece)
+        self._settle(t + 1, piece)
+        if self.state in _IDLE and holds == 1:
+            self._t0, self._peak, self._peak_score, self._peak_to = t, None, -np.inf, t - 1
             self._enter("pending", t)
+            self._settle(t + 1, piece)
+
+    def _go_on(self, t: int, release: int, piece: _Piece) -> None:
+        """Of an episode that fires: it goes on, clears, or nobody knows."""
+        if release == 0:
+            if self.state == "clearing":
+                self._enter("firing", t)
+            if self._unknown is None:
+                self._unknown = t
+                if not self._held:
+                    self._held = True
+                    self._tell("held", t, piece, reason="no data")
+            return
+        self._unknown = None
+        if release < 0:
+            if self.state == "clearing":
+                self._enter("firing", t)
+            # A reminder that fell due while nobody knew comes now.
+            self._reminded_at = max(self._reminded_at, t - self.rule.repeat)
+        elif self.state == "firing":
+            self._clearing = t
+            self._enter("clearing", t)
+
+    def _settle(self, until: int, piece: _Piece) -> None:
+        """What became due before `until`: everything stood since the last instant as it was there."""
+        while True:
+            due, act = self._due()
+            if due >= until:
+                return
+            if not self._expire(due, piece):
+                act(due, piece)
+
+    def _due(self) -> tuple[int, Callable[[int, _Piece], None]]:
+        """The next thing that happens by itself, and when."""
+        due, act = 1 << 62, self._fire
         if self.state == "pending":
-            self._pending_value = value
-            if t == self._t0 + self.rule.hold:
-                self._fire(t, value, detected, events)
-        elif self.state == "firing" and self._unknown_since is not None and t == self._unknown_since + STALE_AFTER:
-            self._resolve(t, None, detected, "no data", events)
+            due, act = self._t0 + self.rule.hold, self._fire
+        elif self.state == "clearing":
+            due, act = self._clearing + self.rule.keep, self._back
+        elif self.state == "firing":
+            if self._unknown is not None:
+                due, act = self._unknown + self.rule.stale_after, self._give_up
+            elif self.rule.repeat and not self._suppressed and not self._acknowledged:
+                again = self._reminded_at + self.rule.repeat
+                if again < due:
+                    due, act = again, self._remind
+        if self.rule.expires is not None and self.state != "expired":
+            due = min(due, self.rule.expires)
+        return due, act
+
+    def _expire(self, t: int, piece: _Piece) -> bool:
+        """End it for good when its time is over."""
+        if self.rule.expires is None or t < self.rule.expires:
+            return False
+        if self.state in _ACTIVE:
+            self._resolve(self.rule.expires, piece, "expired")
+        self._enter("expired", self.rule.expires)
+        return True
+
+    def _fire(self, t: int, piece: _Piece) -> None:
+        self._enter("firing", t)
+        self._unknown, self._held, self._acknowledged = None, False, False
+        self.fires += 1
+        last = self._notified_at
+        if last is not None and t - last < self.rule.cooldown:
+            self._suppressed = "cooldown"
+        else:
+            self._suppressed = self._gate(self.rule, self.market, t)
+        if self._suppressed:
+            self.suppressed += 1
+        else:
+            self._notified_at = self._reminded_at = t
+        self._tell("fired", t, piece)
+
+    def _remind(self, t: int, piece: _Piece) -> None:
+        self._reminded_at = t
+        self._tell("repeated", t, piece)
+
+    def _back(self, t: int, piece: _Piece) -> None:
+        self._resolve(t, piece, "back")
+
+    def _give_up(self, t: int, piece: _Piece) -> None:
+        self._resolve(t, piece, "no data")
+
+    def _resolve(self, t: int, piece: _Piece, reason: str) -> None:
+        self._tell("resolved", t, piece, reason)
+        self._enter("inactive", t)
+        self._unknown = None
 
     def _enter(self, state: str, t: int) -> None:
         self.state = state
         self.since = t
 
-    def _fire(self, t: int, value: float, detected: int, events: list[AlertEvent]) -> None:
-        self._enter("firing", t)
-        self._unknown_since = None
-        self.fires += 1
-        last = self._delivered_at
-        self._delivered = last is None or t - last >= self.rule.cooldown
-        if self._delivered:
-            self._delivered_at = t
-        else:
-            self.suppressed += 1
-        events.append(self._event("fired", t, value, detected, self.rule.message))
+    # ---- telling
 
-    def _resolve(self, t: int, value: float | None, detected: int, why: str, events: list[AlertEvent]) -> None:
-        self._enter("inactive", t)
-        self._unknown_since = None
-        events.append(self._event("resolved", t, value, detected, why))
-
-    def _event(self, kind: str, t: int, value: float | None, detected: int, message: str) -> AlertEvent:
+    def _tell(self, kind: str, t: int, piece: _Piece, reason: str = "") -> None:
         rule = self.rule
-        return AlertEvent(
-            kind=kind,
-            rule=rule.name,
-            market=self.market,
-            when=rule.condition.text,
-            t=t,
-            detected=detected,
-            t0=self._t0,
-            value=value,
-            level=rule.condition.level,
-            severity=rule.severity,
-            delivered=self._delivered,
-            message=message if kind == "fired" else "",
-            suppressed="" if self._delivered else "cooldown",
-            reason="" if kind == "fired" else message,
+        self._take_peak(t, piece)
+        readings = self._readings(t, piece)
+        suppressed = self._suppressed
+        if not suppressed and kind != "fired":
+            suppressed = self._gate(rule, self.market, t)
+        value = readings[0].value
+        piece.events.append(
+            AlertEvent(
+                kind=kind,
+                rule=rule.name,
+                market=self.market,
+                when=rule.when,
+                t=t,
+                detected=piece.detected,
+                t0=self._t0,
+                value=value,
+                level=readings[0].level,
+                severity=rule.severity,
+                delivered=not suppressed and kind != "held",
+                message=rule.message if kind in ("fired", "repeated") else "",
+                suppressed=suppressed,
+                reason=reason,
+                version=rule.version,
+                readings=readings,
+                percentile=self._percentile(t, value),
+                peak=self._peak,
+            )
         )
+
+    def _readings(self, t: int, piece: _Piece) -> tuple[LeafReading, ...]:
+        """Every comparison as it stood at `t`."""
+        if not piece.leaves:
+            rows = zip(self._leaves, self._last, strict=True)
+            return tuple(_reading(node.leaf, *last) for node, last in rows)
+        i = int(piece.times.searchsorted(t, "right"))
+        return tuple(
+            _reading(
+                leaf.node.leaf,
+                float(leaf.shown[i]),
+                float(leaf.levels[i]),
+                np.nan if leaf.uppers is None else float(leaf.uppers[i]),
+                int(leaf.truth[i]),
+            )
+            for leaf in piece.leaves
+        )
+
+    def _take_peak(self, t: int, piece: _Piece) -> None:
+        """Let the peak of a running episode cover the instants up to `t`."""
+        if self.state not in ("pending", "firing", "clearing") or not piece.leaves or t <= self._peak_to:
+            return
+        begin, end = piece.times.searchsorted((self._peak_to, t), "right")
+        self._peak_to = t
+        if begin == end:
+            return
+        leaf = piece.leaves[0]
+        values = leaf.shown[1 + begin : 1 + end]
+        measured = leaf.node.measured[begin:end]
+        scores = np.where(np.isnan(values), -np.inf, _extremity(leaf, measured, begin, end))
+        best = int(np.argmax(scores))
+        if scores[best] > self._peak_score:
+            self._peak, self._peak_score = float(values[best]), float(scores[best])
+
+    def _percentile(self, t: int, value: float | None) -> float | None:
+        """Of a value among those of the hour before, ties half."""
+        if value is None:
+            return None
+        clock = self._past[0]
+        if isinstance(self.rule.first.measure, Plain) and isinstance(self.rule.first.measure.quantity, Magnitude):
+            value = abs(value)
+        begin, end = clock.searchsorted(t - PAST_S * _SECOND, "right"), clock.searchsorted(t, "left")
+        values = self._past[1][begin:end]
+        if len(values) < FEWEST_PAST:
+            return None
+        below, ties = int(np.count_nonzero(values < value)), int(np.count_nonzero(values == value))
+        return (below + ties / 2) / len(values)
+
+    # ---- from outside
+
+    def acknowledge(self) -> None:
+        """The user knows of the episode that runs: no reminders of it."""
+        self._acknowledged = self.state in _ACTIVE
+
+    def interrupt(self) -> None:
+        """The tape stops here and goes on later, nobody knows what was between: what waits begins anew, what fires
+        goes on firing until something is known again, and no edge reaches across."""
+        self._node.interrupt()
+        if self._rearm is not None:
+            self._rearm.interrupt()
+        if self.state == "pending":
+            self.state = "inactive"
+        elif self.state == "clearing":
+            self.state = "firing"
+        self._unknown = None
+        self._interrupted = True
+        self._codes = (2, 2)
+        self._last = [(np.nan, np.nan, np.nan, 0) for _ in self._leaves]
+
+    def fresh(self) -> RuleMachine:
+        """One for the same rule and market that has read nothing."""
+        return RuleMachine(self.rule, self.market, self._gate, self._lot)
+
+    def carried(self) -> State:
+        """Everything carried, so that `restore` of a fresh machine of the same trigger goes on bit-identically."""
+        return {
+            "kind": "alert rule",
+            "version": 1,
+            "state": self.state,
+            "since": self.since,
+            "fires": self.fires,
+            "suppressed": self.suppressed,
+            "t0": self._t0,
+            "notified": self._notified_at,
+            "reminded": self._reminded_at,
+            "why": self._suppressed,
+            "acknowledged": self._acknowledged,
+            "clearing": self._clearing,
+            "unknown": self._unknown,
+            "held": self._held,
+            "peak": self._peak,
+            "peak_score": self._peak_score,
+            "peak_to": self._peak_to,
+            "last": [list(last) for last in self._last],
+            "codes": list(self._codes),
+            "interrupted": self._interrupted,
+            "past": self._past.state(),
+            "tree": tree_state(self._node),
+            "rearm": None if self._rearm is None else tree_state(self._rearm),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over `carried()`. Raises ValueError and the like when it does not fit; then this one is spoilt."""
+        check_state(state, "alert rule", 1)
+        restore_tree(self._node, state["tree"])
+        if self._rearm is not None:
+            restore_tree(self._rearm, state["rearm"])
+        self._past.restore(state["past"])
+        self.state, self.since = state["state"], state["since"]
+        self.fires, self.suppressed, self._t0 = state["fires"], state["suppressed"], state["t0"]
+        self._notified_at, self._reminded_at = state["notified"], state["reminded"]
+        self._suppressed, self._acknowledged = state["why"], state["acknowledged"]
+        self._clearing, self._unknown, self._held = state["clearing"], state["unknown"], state["held"]
+        self._peak, self._peak_score, self._peak_to = state["peak"], state["peak_score"], state["peak_to"]
+        last: list[Any] = [tuple(each) for each in state["last"]]
+        if len(last) != len(self._leaves):
+            raise ValueError(f"state of {len(last)} comparisons, not of {len(self._leaves)}")
+        self._last = last
+        self._codes, self._interrupted = (state["codes"][0], state["codes"][1]), state["interrupted"]
 
     def view(self) -> RuleView:
         """For the screen."""
-        rule = self.rule
+        rule, (value, level, upper, _) = self.rule, self._last[0]
+        active = self.state in _ACTIVE
         return RuleView(
-            rule.name,
-            rule.condition.text,
-            self.state,
-            self.value,
-            rule.condition.level,
-            self.since,
-            self.fires,
-            self.suppressed,
-            rule.toxicity,
+            rule=rule.name,
+            when=rule.when,
+            state=self.state,
+            value=_known(value),
+            level=_known(level),
+            since=self.since,
+            fires=self.fires,
+            suppressed=self.suppressed,
+            toxicity=rule.toxicity,
+            severity=rule.severity,
+            upper=_known(upper),
+            t0=self._t0 if active or self.state == "pending" else None,
+            peak=self._peak if active else None,
+            held=active and self._unknown is not None,
+            acknowledged=active and self._acknowledged,
+            version=rule.version,
         )
+
+
+class _Piece:
+    """What is told of one piece of the tape."""
+
+    def __init__(self, times: Ints, detected: int, events: list[AlertEvent]) -> None:
+        self.times = times
+        self.detected = detected
+        self.events = events
+        self.leaves: list[_Leaf] = []
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _reading(leaf: Leaf, value: float, level: float, upper: float, truth: int) -> LeafReading:
+    test = leaf.test
+    if isinstance(test, Compared):
+        comparison = test.comparison
+    elif isinstance(test, Crosses):
+        comparison = "crosses" if test.direction == "either" else f"crosses {test.direction}"
+    else:
+        comparison = test.kind
+    return LeafReading(
+        what=leaf.what,
+        comparison=comparison,
+        value=_known(value),
+        level=_known(level),
+        upper=_known(upper) if isinstance(test, Within) else None,
+        unit=leaf.unit,
+        truth=None if truth == 0 else truth > 0,
+    )
+
+
+def _extremity(leaf: _Leaf, values: Floats, begin: int, end: int) -> Floats:
+    """How far values lie on the side that the comparison waits for; where there is none, from its level."""
+    above = leaf.node.leaf.above
+    if above is not None:
+        return values if above else -values
+    middle = leaf.levels if leaf.uppers is None else (leaf.levels + leaf.uppers) / 2
+    away = np.abs(values - middle[1 + begin : 1 + end])
+    return np.where(np.isnan(away), np.abs(values), away)

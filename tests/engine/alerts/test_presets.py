@@ -21,9 +21,10 @@ def test_each_rule_is_ready(name: str) -> None:
         assert rule.severity in SEVERITIES
         assert rule.message
         assert rule.rearm is not None
-        assert rule.rearm < rule.condition.level if rule.condition.above else rule.rearm > rule.condition.level
         assert rule.cooldown > 0
-        Market(INSTRUMENT).ensure(rule.condition.metric)
+        market = Market(INSTRUMENT)
+        for metric in rule.metrics:
+            market.ensure(metric)
         assert reserved(rule.name) == f"{rule.name!r} is a rule of the preset {name!r}; choose another name"
 
 

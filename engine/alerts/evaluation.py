@@ -1,0 +1,495 @@
+"""What a condition means at ascending instants, however they come in pieces. METRICS 5.
+
+Truth has three values: +1 true, -1 false, 0 unknown, so that `and` is the least, `or` the greatest and `not` the
+negative (Kleene). Every part gives whether it *holds* (an episode may begin), whether it *stays* (an episode may not
+end for its sake), and whether it stays at the *moment* itself. They differ for edges alone: a crossing holds from the
+crossing on, and stays as long as the value is beyond the level, whether or not the crossing itself was seen; one that
+may go either way does not stay at the moment at which the level is crossed again.
+
+An edge compares with the instant before. It is none on the first value, after an unknown one, or across an epoch (the
+book was replaced, trades are missing).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.alerts.condition import (
+    Absence,
+    All,
+    Compared,
+    Condition,
+    Count,
+    Crosses,
+    Extent,
+    Leaf,
+    Not,
+    Plain,
+    Then,
+    channel_ages,
+    leaf_metrics,
+)
+from engine.alerts.quantity import Magnitude, Values, evaluate
+from engine.metrics.batch import Bools, Floats
+from engine.metrics.names import Metric
+from engine.tape import Ints
+
+#: +1 true, -1 false, 0 unknown; int8.
+Truth = NDArray[np.int8]
+#: Holds, stays, stays at the moment.
+Truths = tuple[Truth, Truth, Truth]
+#: So many onsets are counted, older ones forgotten.
+_MOST_ONSETS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Instants:
+    """What is read at ascending instants. Shape (n,) each."""
+
+    times: Ints
+    values: Values  # NaN where the metric is unknown or the channels it stands on can't be relied on
+    raw: Values  # of the metrics that tell the age of a channel, whatever is thought of it
+    epochs: tuple[Ints, Ints]  # of (book, trades): no edge across a change
+    lot: float = 1.0  # what one lot comes to in the unit of sizes
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+class Node(ABC):
+    """One part of a condition, with what it remembers of the instants before."""
+
+    @abstractmethod
+    def read(self, now: Instants) -> Truths:
+        """At the next instants, of which there is at least one."""
+
+    @abstractmethod
+    def parts(self) -> Iterator[Node]:
+        """The nodes right below."""
+
+    def interrupt(self) -> None:
+        """What comes next does not follow what came before."""
+        for part in self.parts():
+            part.interrupt()
+
+    def state(self) -> Any:
+        """What it remembers itself, as plain data."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take over a `state()`. Raises ValueError (or what unpacking raises) when it does not fit."""
+        if state is not None:
+            raise ValueError("a part that remembers nothing has no state")
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below, in order."""
+        yield self
+        for part in self.parts():
+            yield from part.walk()
+
+
+def build(condition: Condition) -> Node:
+    """The nodes of a condition."""
+    if isinstance(condition, Leaf):
+        return LeafNode(condition)
+    if isinstance(condition, Not):
+        return _NotNode(build(condition.part))
+    if isinstance(condition, Then):
+        return _ThenNode(build(condition.first), build(condition.second), condition.within)
+    nodes = [build(part) for part in condition.parts]
+    return _JoinNode(nodes, np.minimum if isinstance(condition, All) else np.maximum)
+
+
+def tree_state(node: Node) -> list[Any]:
+    """Of a node and all below it."""
+    return [each.state() for each in node.walk()]
+
+
+def restore_tree(node: Node, state: list[Any]) -> None:
+    """Take over a `tree_state()` of the same condition. Raises ValueError and the like when it is of another."""
+    for each, held in zip(list(node.walk()), state, strict=True):
+        each.restore(held)
+
+
+# ---- joining
+
+
+class _JoinNode(Node):
+    def __init__(self, nodes: list[Node], join: np.ufunc) -> None:
+        self._nodes = nodes
+        self._join = join
+
+    def parts(self) -> Iterator[Node]:
+        yield from self._nodes
+
+    def read(self, now: Instants) -> Truths:
+        holds, stays, moment = self._nodes[0].read(now)
+        for node in self._nodes[1:]:
+            more_holds, more_stays, more_moment = node.read(now)
+            plain = moment is stays and more_moment is more_stays
+            holds, stays = self._join(holds, more_holds), self._join(stays, more_stays)
+            moment = stays if plain else self._join(moment, more_moment)
+        return holds, stays, moment
+
+
+class _NotNode(Node):
+    def __init__(self, part: Node) -> None:
+        self._part = part
+
+    def parts(self) -> Iterator[Node]:
+        yield self._part
+
+    def read(self, now: Instants) -> Truths:
+        holds, stays, _ = self._part.read(now)  # no edges in it
+        stays = -stays
+        return -holds, stays, stays
+
+
+class _ThenNode(Node):
+    """Both parts are step functions: what is true at an instant is true up to the next one."""
+
+    def __init__(self, first: Node, second: Node, within: int) -> None:
+        self._first = first
+        self._second = second
+        self._within = within
+        self._was_true = False  # the first, at the last instant
+        self._end = -(1 << 62)  # its last true stretch ended
+        self._before = 0  # the second's truth at the last instant
+        self._latched = False
+
+    def parts(self) -> Iterator[Node]:
+        yield self._first
+        yield self._second
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._was_true, self._end, self._before, self._latched = False, -(1 << 62), 0, False
+
+    def read(self, now: Instants) -> Truths:
+        first = self._first.read(now)[0]
+        second, stays, moment = self._second.read(now)
+        times, count = now.times, len(now)
+        # Until when the first had been true, as seen from each instant (that instant itself not counted).
+        true_at = np.concatenate(([0 if self._was_true else -1], np.where(first == 1, np.arange(1, count + 1), -1)))
+        last = np.maximum.accumulate(true_at)[:-1]
+        ends = np.where(last >= 0, times[np.maximum(last, 0)], self._end)
+        onset = (second == 1) & (_before(second, self._before) == -1)
+        latched = _latch(onset & (ends > times - self._within), second != 1, self._latched)
+        if first[-1] == 1:
+            self._was_true = True
+        else:
+            ever = int(np.maximum.accumulate(true_at)[-1])
+            if ever >= 0:
+                self._end = int(times[ever])
+            self._was_true = False
+        self._before, self._latched = int(second[-1]), bool(latched[-1])
+        holds = np.where(second == 0, 0, np.where(latched, 1, -1)).astype(np.int8)
+        return holds, stays, moment
+
+    def state(self) -> Any:
+        return [self._was_true, self._end, self._before, self._latched]
+
+    def restore(self, state: Any) -> None:
+        was, end, before, latched = state
+        self._was_true, self._end, self._before, self._latched = bool(was), int(end), int(before), bool(latched)
+
+
+def _before(values: NDArray[Any], carry: Any) -> NDArray[Any]:
+    """The value at the instant before each."""
+    if len(values) == 1:
+        return np.array([carry], values.dtype)
+    out = np.empty_like(values)
+    out[0], out[1:] = carry, values[:-1]
+    return out
+
+
+def _latch(sets: Bools, resets: Bools, was: bool) -> Bools:
+    """True from a set on until a reset; a reset that is one as well wins."""
+    if len(sets) == 1:
+        return np.array([(was or bool(sets[0])) and not bool(resets[0])])
+    index = np.arange(1, len(sets) + 1)
+    on = np.maximum.accumulate(np.where(sets, index, 0))
+    off = np.maximum.accumulate(np.where(resets, index, 0))
+    latched: Bools = (on > off) | ((off == 0) & was)
+    return latched
+
+
+# ---- measures
+
+
+class _Measured(ABC):
+    """The numbers that a leaf compares."""
+
+    node: Node | None = None  # of what it counts
+
+    @abstractmethod
+    def read(self, now: Instants) -> Floats:
+        """At the next instants; NaN unknown."""
+
+    def interrupt(self) -> None:
+        """See Node."""
+        return
+
+    def state(self) -> Any:
+        """See Node."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """See Node."""
+        if state is not None:
+            raise ValueError("a measure that remembers nothing has no state")
+
+
+class _PlainMeasure(_Measured):
+    def __init__(self, of: Plain) -> None:
+        self._quantity = of.quantity
+
+    def read(self, now: Instants) -> Floats:
+        return evaluate(self._quantity, now.values, len(now), now.lot)
+
+
+class _ExtentMeasure(_Measured):
+    def __init__(self, of: Extent) -> None:
+        self._of = of
+        self._low: deque[tuple[int, float]] = deque()  # candidates for the least value, ascending in time and value
+        self._high: deque[tuple[int, float]] = deque()
+
+    def read(self, now: Instants) -> Floats:
+        of = self._of
+        values = evaluate(of.quantity, now.values, len(now), now.lot)
+        out = np.full(len(values), np.nan)
+        for i, (t, value) in enumerate(zip(now.times.tolist(), values.tolist(), strict=True)):
+            if value != value:
+                continue
+            ways = []
+            for queue, sign in ((self._low, 1), (self._high, -1)):
+                if of.direction == ("falls" if sign > 0 else "rises"):
+                    continue
+                while queue and queue[0][0] <= t - of.window:
+                    queue.popleft()
+                while queue and sign * queue[-1][1] >= sign * value:
+                    queue.pop()
+                queue.append((t, value))
+                extreme = queue[0][1]
+                way = sign * (value - extreme)
+                if not of.relative:
+                    ways.append(way)
+                elif extreme:
+                    ways.append(way / abs(extreme))
+            out[i] = max(ways, default=np.nan)
+        return out
+
+    def state(self) -> Any:
+        return [[list(map(list, queue)) for queue in (self._low, self._high)]]
+
+    def restore(self, state: Any) -> None:
+        (queues,) = state
+        self._low, self._high = (deque((int(t), float(value)) for t, value in queue) for queue in queues)
+
+
+class _CountMeasure(_Measured):
+    def __init__(self, of: Count, least: int) -> None:
+        self.node = build(of.condition)
+        self._window = of.window
+        self._least = least
+        self._onsets = np.empty(0, np.int64)
+        self._before = 0
+
+    def read(self, now: Instants) -> Floats:
+        assert self.node is not None
+        holds = self.node.read(now)[0]
+        onsets = now.times[(holds == 1) & (_before(holds, self._before) == -1)]
+        self._before = int(holds[-1])
+        if len(onsets):
+            self._onsets = np.concatenate((self._onsets, onsets))
+        begin = self._onsets.searchsorted(now.times - self._window, "right")
+        counts = np.minimum(self._onsets.searchsorted(now.times, "right") - begin, _MOST_ONSETS).astype(np.float64)
+        gone = max(int(begin[-1]), len(self._onsets) - _MOST_ONSETS)
+        if gone > 0:
+            self._onsets = self._onsets[gone:]
+        # While the condition is unknown there may be more of them than were seen.
+        return np.where((holds == 0) & (counts < self._least), np.nan, counts)
+
+    def interrupt(self) -> None:
+        self._before = 0
+
+    def state(self) -> Any:
+        return [self._onsets.tolist(), self._before]
+
+    def restore(self, state: Any) -> None:
+        onsets, before = state
+        self._onsets, self._before = np.array(onsets, np.int64), int(before)
+
+
+class _AbsenceMeasure(_Measured):
+    def __init__(self, of: Absence) -> None:
+        self._of = of.of
+        self._since: int | None = None  # of the present silence: first instant without a value; of a channel: listened
+
+    def read(self, now: Instants) -> Floats:
+        times = now.times
+        if self._since is None:
+            self._since = int(times[0])
+        if isinstance(self._of, str):
+            # A silence from before we listened was not the channel's.
+            silent = (times - self._since) / 1e9
+            for metric in channel_ages(self._of):
+                silent = np.fmin(silent, now.raw[metric.canonical])
+            return silent
+        known = ~np.isnan(evaluate(self._of, now.values, len(now), now.lot))
+        index = np.arange(1, len(now) + 1)
+        last = np.maximum.accumulate(np.where(known, index, 0))  # 1 + the last known instant
+        begins = np.where(last == 0, self._since, times[np.minimum(last, len(now) - 1)])
+        silent = np.where(known, 0.0, (times - begins) / 1e9)
+        # Where a value is known to the end, silence begins with the next instant.
+        self._since = None if known[-1] else int(begins[-1])
+        return silent
+
+    def interrupt(self) -> None:
+        self._since = None
+
+    def state(self) -> Any:
+        return [self._since]
+
+    def restore(self, state: Any) -> None:
+        (since,) = state
+        self._since = None if since is None else int(since)
+
+
+# ---- leaves
+
+
+class LeafNode(Node):
+    """One comparison. What it read last stands in `measured`, `shown`, `levels`, `uppers` (of a range) and `truth`."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        self.leaf = leaf
+        self.measured: Floats = np.empty(0)
+        self.shown: Floats = np.empty(0)  # what was measured, with its sign where that does not count
+        self.levels: Floats = np.empty(0)
+        self.uppers: Floats | None = None
+        self.truth: Truth = np.empty(0, np.int8)
+        measure, test = leaf.measure, leaf.test
+        self._measure: _Measured
+        if isinstance(measure, Plain):
+            self._measure = _PlainMeasure(measure)
+        elif isinstance(measure, Extent):
+            self._measure = _ExtentMeasure(measure)
+        elif isinstance(measure, Count):
+            assert isinstance(test, Compared)
+            level = float(evaluate(test.level, {}, 1, 1.0)[0])
+            self._measure = _CountMeasure(measure, int(level) + (test.comparison == ">"))
+        else:
+            self._measure = _AbsenceMeasure(measure)
+        self._channels = _channels(leaf_metrics(leaf))
+        # Of edges: the last instant's side of the level (or whether it was in the range), None = unknown.
+        self._side: int | None = None
+        self._epochs: tuple[int, int] | None = None
+        self._latched = False
+
+    def parts(self) -> Iterator[Node]:
+        if self._measure.node is not None:
+            yield self._measure.node
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._measure.interrupt()
+        self._side, self._epochs, self._latched = None, None, False
+
+    def read(self, now: Instants) -> Truths:
+        test = self.leaf.test
+        self.measured = self.shown = measured = self._measure.read(now)
+        if isinstance(self.leaf.measure, Plain) and isinstance(self.leaf.measure.quantity, Magnitude):
+            self.shown = evaluate(self.leaf.measure.quantity.of, now.values, len(now), now.lot)
+        if isinstance(test, Compared):
+            self.levels = levels = evaluate(test.level, now.values, len(now), now.lot)
+            self.truth = truth = _truth(
+                compare(measured, test.comparison, levels), ~(np.isnan(measured) | np.isnan(levels))
+            )
+            return truth, truth, truth
+        if isinstance(test, Crosses):
+            self.levels = levels = evaluate(test.level, now.values, len(now), now.lot)
+            with np.errstate(invalid="ignore"):
+                difference = measured - levels
+            known = ~np.isnan(difference)
+            side = np.where(known, np.sign(difference), 0).astype(np.int8)
+            return self._edge(now, known, side, test.direction)
+        self.levels = low = evaluate(test.low, now.values, len(now), now.lot)
+        self.uppers = high = evaluate(test.high, now.values, len(now), now.lot)
+        known = ~(np.isnan(measured) | np.isnan(low) | np.isnan(high))
+        inside = known & (low <= measured) & (measured <= high)
+        if test.kind in ("inside", "outside"):
+            self.truth = truth = _truth(inside if test.kind == "inside" else known & ~inside, known)
+            return truth, truth, truth
+        beyond = inside if test.kind == "enters" else known & ~inside
+        return self._edge(now, known, np.where(known, np.where(beyond, 1, -1), 0).astype(np.int8), "up")
+
+    def _edge(self, now: Instants, known: Bools, side: Truth, direction: str) -> Truths:
+        """Holds from the crossing on; `side` is +1 above (or where an edge of a range leads to), -1 below, 0 on it."""
+        before = _before(side, 0 if self._side is None else self._side)
+        was_known = _before(known, self._side is not None)
+        comparable = known & was_known & self._same_epoch(now)
+        up = comparable & (before <= 0) & (side > 0)
+        down = comparable & (before >= 0) & (side < 0)
+        if direction == "either":
+            crossed, beyond = up | down, known & (side != 0)
+        else:
+            crossed, beyond = (up, known & (side > 0)) if direction == "up" else (down, known & (side < 0))
+        stays = _truth(beyond, known)
+        moment = _truth(beyond & ~crossed, known) if direction == "either" else stays
+        latched = _latch(crossed, ~beyond, self._latched)
+        self._latched = bool(latched[-1])
+        self._side = int(side[-1]) if known[-1] else None
+        self._epochs = int(now.epochs[0][-1]), int(now.epochs[1][-1])
+        self.truth = _truth(latched, known)
+        return self.truth, stays, moment
+
+    def _same_epoch(self, now: Instants) -> Bools:
+        same = np.ones(len(now), np.bool_)
+        for channel in self._channels:
+            epochs = now.epochs[channel]
+            same &= epochs == _before(epochs, epochs[0] if self._epochs is None else self._epochs[channel])
+        return same
+
+    def state(self) -> Any:
+        epochs = None if self._epochs is None else list(self._epochs)
+        return [self._side, epochs, self._latched, self._measure.state()]
+
+    def restore(self, state: Any) -> None:
+        side, epochs, latched, measure = state
+        self._side, self._latched = None if side is None else int(side), bool(latched)
+        self._epochs = None if epochs is None else (int(epochs[0]), int(epochs[1]))
+        self._measure.restore(measure)
+
+
+def compare(values: Floats, comparison: str, levels: Floats | float) -> Bools:
+    """Elementwise; what is not known compares as false."""
+    with np.errstate(invalid="ignore"):
+        if comparison == ">":
+            return values > levels
+        if comparison == ">=":
+            return values >= levels
+        return values < levels if comparison == "<" else values <= levels
+
+
+def _truth(true: Bools, known: Bools) -> Truth:
+    return np.where(known, np.where(true, 1, -1), 0).astype(np.int8)
+
+
+def _channels(metrics: tuple[Metric, ...]) -> tuple[int, ...]:
+    """Which channels (0 book, 1 trades) metrics stand on."""
+    bounds = [metric.spec.bind(*metric.args) for metric in metrics]
+    book, trades = any(bound.needs_book for bound in bounds), any(bound.needs_trades for bound in bounds)
+    return (*((0,) if book else ()), *((1,) if trades else ()))
+
+
+def channels_of(metric: Metric) -> tuple[int, ...]:
+    """Which channels (0 book, 1 trades) a metric stands on."""
+    return _channels((metric,))
