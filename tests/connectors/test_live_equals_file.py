@@ -75,7 +75,7 @@ async def served(market: EmulatedMarket, trades: list[dict[str, Any]]) -> bytes:
         market.trades = trades  # what REST answers when the connector asks for missing ids: they are not there
         stream = f"{market.native.lower()}@trade"
         await emulator.play(
-            "spot", (json.dumps({"stream": stream, "data": event}, separators=(",", ":")).encode() for event in trades)
+            market, (json.dumps({"stream": stream, "data": event}, separators=(",", ":")).encode() for event in trades)
         )
         last = trades[-1]["T"] * 1_000_000
         # The last trades may wait for a gap before them to be asked for.

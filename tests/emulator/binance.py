@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from tests.emulator.market import EmulatedMarket, Event
+from connectors.binance import BinanceFeed, Endpoints
+from connectors.live.timing import Timing
+from engine.codes import Channel
+from tests.emulator.exchange import Exchange, Frame, Socket, answer, eventually
+from tests.emulator.market import EmulatedMarket, Event, spot, usdm
+from tests.emulator.seeded import Change, Print
 
-Mangle = Callable[[bytes], Iterable[bytes]]
-Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
+__all__ = ["BinanceEmulator", "UsdmEmulator", "answer", "eventually", "frame"]
+
 _API = {"api/v3": "spot", "fapi/v1": "usdm", "dapi/v1": "coinm"}
+_STREAMS = {Channel.BOOK: "depth@100ms", Channel.TRADES: "trade", Channel.LIQUIDATIONS: "forceOrder"}
+_CHANNELS = {"depthUpdate": Channel.BOOK, "trade": Channel.TRADES, "forceOrder": Channel.LIQUIDATIONS}
 
 
 def frame(event: Event, stream: str) -> bytes:
@@ -21,137 +28,71 @@ def frame(event: Event, stream: str) -> bytes:
     return json.dumps({"stream": stream, "data": event}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def answer(status: int, body: Any = None, **headers: str) -> Fault:
-    """A REST fault: this status, body and these headers (`Retry_After` for Retry-After)."""
+class BinanceEmulator(Exchange[EmulatedMarket]):
+    """Binance. `send` sends an event, `play` whole recorded frames."""
 
-    async def respond(_request: web.Request) -> web.StreamResponse:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        said = {"code": -1000, "msg": "no"} if body is None else body
-        return web.json_response(said, status=status, headers=named)
-
-    return respond
-
-
-class BinanceEmulator:
-    """Use as an async context manager; `url` and `ws_url` stand for Binance's addresses.
-
-    Nothing happens by itself: `step` makes and sends events of a market, `send` sends given ones,
-    `play` whole recorded frames. Faults are armed before: `mangle` sees every outgoing data frame and
-    returns what is sent instead; `fail_next(path, …)` answers the next requests of a REST path;
-    `silent` acknowledges subscriptions and sends nothing; `refuse_sockets` turns handshakes away.
-    """
+    snapshot_path: ClassVar[str] = "/depth"
+    trades_path: ClassVar[str] = "/historicalTrades"
 
     def __init__(self, *markets: EmulatedMarket) -> None:
-        self.markets = list(markets)
-        self.mangle: Mangle | None = None
-        self.silent = False
-        self.refuse_sockets = False
-        self.mute_requests = False  # SUBSCRIBE is never answered
+        super().__init__(*markets)
         self.snapshots: dict[tuple[str, str], list[Event]] = {}  # answers of /depth given first, by (kind, native)
-        self.requests: list[tuple[str, dict[str, str]]] = []
-        self.connections = 0
-        self.subscriptions: list[list[str]] = []
-        self._faults: dict[str, list[Fault]] = {}
-        self._sockets: dict[web.WebSocketResponse, tuple[str, set[str]]] = {}
-        self._runner: web.AppRunner | None = None
-        self._port = 0
 
-    # ---- life
+    @classmethod
+    def pair(cls) -> tuple[EmulatedMarket, EmulatedMarket]:
+        """See Exchange."""
+        return spot(), spot("BTCUSDT", "BTC", seed=2)
 
-    async def __aenter__(self) -> BinanceEmulator:
-        await self.start()
-        return self
+    def feed(self, symbols: list[str], timing: Timing, clock: Callable[[], int]) -> BinanceFeed:
+        """See Exchange."""
+        return BinanceFeed(symbols, Endpoints(self.url, self.ws_url), timing=timing, clock=clock)
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+    # ---- frames
 
-    async def start(self) -> None:
-        """Listen; after `stop` on the same port again."""
-        app = web.Application()
-        for path in _API:
-            app.router.add_get(f"/{path}/{{what:.*}}", self._rest)
-        app.router.add_get("/stream", self._stream)
-        app.router.add_get("/{root}/stream", self._stream)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+    def topic(self, market: EmulatedMarket, channel: Channel) -> str:
+        """See Exchange: with the first part of the path, for futures margined in stablecoins send books and raw
+        trades on /public only, liquidations on /market."""
+        root = ""
+        if market.kind == "usdm":
+            root = "/market" if channel is Channel.LIQUIDATIONS else "/public"
+        return f"{root}/stream {market.native.lower()}@{_STREAMS[channel]}"
 
-    async def stop(self) -> None:
-        """Refuse everything from now on."""
-        if self._runner is not None:
-            await self.disconnect()
-            await self._runner.cleanup()
-            self._runner = None
+    def book_frame(self, socket: Socket, market: EmulatedMarket, change: Change) -> bytes:
+        """See Exchange."""
+        return frame(market.newest, _stream(market, Channel.BOOK))
 
-    @property
-    def url(self) -> str:
-        """Root of REST."""
-        return f"http://127.0.0.1:{self._port}"
+    def trade_frame(self, socket: Socket, market: EmulatedMarket, prints: list[Print]) -> bytes:
+        """See Exchange: one trade a frame."""
+        event = next(t for t in reversed(market.trades) if t["t"] == prints[-1].id)
+        return frame(event, _stream(market, Channel.TRADES))
 
-    @property
-    def ws_url(self) -> str:
-        """Root of the streams."""
-        return f"ws://127.0.0.1:{self._port}"
-
-    # ---- what tests do
-
-    async def step(self, market: EmulatedMarket, deltas: int = 1, trades: int = 1) -> None:
-        """Make and send events."""
-        for i in range(max(deltas, trades)):
-            if i < trades:
-                await self.send(market, market.trade())
-            if i < deltas:
-                await self.send(market, market.delta())
+    def corrupt(self, frame: Frame) -> bytes:
+        """See Exchange: the number of the first update, or (futures) of the one before."""
+        name = b'"pu":' if b'"pu":' in frame else b'"U":'
+        return re.sub(name + rb"(\d+)", lambda m: name + str(int(m[1]) + 3).encode(), frame)
 
     async def send(self, market: EmulatedMarket, event: Event) -> None:
         """Send one event to those who subscribed its stream."""
-        kind = {"depthUpdate": "depth@100ms", "trade": "trade", "forceOrder": "forceOrder"}[event["e"]]
-        stream = f"{market.native.lower()}@{kind}"
-        await self.deliver(market.kind, stream, frame(event, stream))
+        channel = _CHANNELS[event["e"]]
+        data = frame(event, _stream(market, channel))
+        await self._tell(market, channel, lambda _socket: data)
 
-    async def deliver(self, kind: str, stream: str, data: bytes) -> None:
-        """Send a frame of `stream` to the subscribers of that exchange, through `mangle`."""
-        frames = [data] if self.mangle is None else list(self.mangle(data))
-        for ws, (root, streams) in list(self._sockets.items()):
-            if stream in streams and not self.silent and _serves(root, kind, stream):
-                for each in frames:
-                    await ws.send_str(each.decode("utf-8", "surrogateescape"))
-
-    async def play(self, kind: str, frames: Iterable[bytes]) -> None:
-        """Send recorded combined-stream frames as they are."""
+    async def play(self, market: EmulatedMarket, frames: Iterable[bytes]) -> None:
+        """Send recorded combined-stream frames of a market as they are."""
         for data in frames:
-            await self.deliver(kind, json.loads(data)["stream"], data)
+            channel = _CHANNELS[json.loads(data)["data"]["e"]]
+            await self._tell(market, channel, lambda _socket, data=data: data)  # type: ignore[misc]
 
-    async def disconnect(self) -> None:
-        """Cut every socket."""
-        for ws in list(self._sockets):
-            await ws.close(code=1001)
-
-    def subscribed(self, market: EmulatedMarket, kind: str = "trade") -> bool:
-        """Whether someone listens to this stream (`trade`, `depth@100ms`)."""
-        stream = f"{market.native.lower()}@{kind}"
-        return any(stream in streams and _serves(root, market.kind, stream) for root, streams in self._sockets.values())
-
-    def fail_next(self, path: str, *faults: Fault) -> None:
-        """Answer the next requests whose path ends with `path` so, one fault each."""
-        self._faults.setdefault(path, []).extend(faults)
-
-    def asked(self, path: str) -> list[dict[str, str]]:
-        """Parameters of the requests to paths that end so."""
-        return [params for at, params in self.requests if at.endswith(path)]
+    def subscribed(self, market: EmulatedMarket, stream: str = "trade") -> bool:
+        """Whether someone listens to this stream (`trade`, `depth@100ms`, `forceOrder`)."""
+        return self.listened(market, next(channel for channel, name in _STREAMS.items() if name == stream))
 
     # ---- REST
 
-    async def _rest(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
-        self.requests.append((path, dict(request.query)))
-        for suffix, faults in self._faults.items():
-            if path.endswith(suffix) and faults:
-                return await faults.pop(0)(request)
+    async def rest(self, request: web.Request) -> web.StreamResponse:
+        """See Exchange."""
+        path, what = request.path, request.path.split("/", 3)[-1]
         kind = next(k for p, k in _API.items() if path.startswith(f"/{p}/"))
-        what = request.match_info["what"]
         mine = [m for m in self.markets if m.kind == kind]
         if what == "exchangeInfo":
             return self._listing(mine, request.query.get("symbols"))
@@ -191,44 +132,30 @@ class BinanceEmulator:
 
     # ---- streams
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self.refuse_sockets:
-            return web.Response(status=503)
-        ws = web.WebSocketResponse()
-        await ws.prepare(request)
-        self.connections += 1
-        streams: set[str] = set()
-        self._sockets[ws] = (request.match_info.get("root", ""), streams)
-        try:
-            async for message in ws:
-                if message.type is WSMsgType.TEXT:
-                    await self._request(ws, streams, json.loads(message.data))
-        finally:
-            del self._sockets[ws]
-        return ws
-
-    async def _request(self, ws: web.WebSocketResponse, streams: set[str], request: Event) -> None:
+    async def heard(self, socket: Socket, text: str) -> None:
+        """See Exchange."""
+        request = json.loads(text)
         self.subscriptions.append(request["params"])
         if self.mute_requests:
             return
+        topics = {f"{socket.path} {name}" for name in request["params"]}
         if request["method"] == "SUBSCRIBE":
-            streams.update(request["params"])
+            socket.topics |= topics
         else:
-            streams.difference_update(request["params"])
-        await ws.send_str(json.dumps({"result": None, "id": request["id"]}))
+            socket.topics -= topics
+        await socket.send({"result": None, "id": request["id"]})
 
 
-def _serves(root: str, kind: str, stream: str) -> bool:
-    """Futures with stablecoin margin send depth and raw trades on /public only, liquidations on /market."""
-    if kind != "usdm":
-        return root == ""
-    return root == ("market" if stream.endswith("@forceOrder") else "public")
+class UsdmEmulator(BinanceEmulator):
+    """Binance with two linear perpetuals as its pair."""
+
+    trades_path: ClassVar[str] = "/trades"
+
+    @classmethod
+    def pair(cls) -> tuple[EmulatedMarket, EmulatedMarket]:
+        """See Exchange."""
+        return usdm(), usdm("BTCUSDT", "BTC", seed=2)
 
 
-async def eventually(condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
-    """Returns once the condition holds; fails after `seconds`."""
-    end = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        if asyncio.get_running_loop().time() > end:
-            raise AssertionError(f"did not happen within {seconds} s: {what}")
-        await asyncio.sleep(0.002)
+def _stream(market: EmulatedMarket, channel: Channel) -> str:
+    return f"{market.native.lower()}@{_STREAMS[channel]}"

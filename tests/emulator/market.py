@@ -1,4 +1,4 @@
-"""A seeded market whose every state is known: the truth that a connector's picture is compared with."""
+"""Markets of Binance: the truth, and how the venue words it."""
 
 from __future__ import annotations
 
@@ -7,111 +7,77 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tests.emulator.seeded import START_MS, Change, Print, SeededMarket
+
+__all__ = ["START_MS", "EmulatedMarket", "Event", "coinm", "spot", "usdm"]
+
 Event = dict[str, Any]
-START_MS = 1_750_000_000_000
 
 
 @dataclass
-class EmulatedMarket:
+class EmulatedMarket(SeededMarket):
     """One market of Binance (`kind`: spot, usdm, coinm) in the venue's own words.
 
     `delta` and `trade` make the next event; `snapshot` gives the book after the last delta, or after
-    an earlier one. Prices and sizes are text with the market's decimals, as on the wire.
+    an earlier one.
     """
 
-    kind: str
-    native: str
-    base: str
-    quote: str
+    kind: str = "spot"
     margin: str = ""
-    tick: str = "0.01"
-    lot: str = "0.001"
     listed_tick: str = ""  # what exchangeInfo says when it is not `tick`
     contract_size: int = 1
-    seed: int = 1
     status: str = "TRADING"
-    now_ms: int = START_MS
     update_id: int = 1_000
-    trade_id: int = 5_000
-    day_volume: str = "12345.678"
     figures: dict[str, Any] | None = None  # of premiumIndex
     open_interest: str = "98765.432"
     klines: dict[str, list[list[Any]]] = field(default_factory=dict)  # by interval, as REST gives them
-    bids: dict[str, str] = field(default_factory=dict)
-    asks: dict[str, str] = field(default_factory=dict)
     trades: list[Event] = field(default_factory=list)
     history: dict[int, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
+    newest: Event = field(default_factory=dict)  # the depth update of the last move
 
     def __post_init__(self) -> None:
-        self._rng = random.Random(self.seed)
-        self._mid = 10_000
-        for i in range(1, 21):
-            self.bids[self.price(self._mid - i)] = self.size(self._rng.randint(1, 500))
-            self.asks[self.price(self._mid + i)] = self.size(self._rng.randint(1, 500))
+        super().__post_init__()
         self._remember()
 
-    def price(self, ticks: int) -> str:
-        """Price text."""
-        return str(ticks * Decimal(self.tick))
-
-    def size(self, lots: int) -> str:
-        """Size text."""
-        return str(lots * Decimal(self.lot))
-
-    def delta(self) -> Event:
-        """The next depth update: some sizes change, now and then the middle moves."""
-        rng, bids, asks = self._rng, {}, {}
-        self.now_ms += rng.randint(20, 180)
-        move = rng.choice((-1, 0, 0, 0, 1))
-        self._mid += move
-        if move > 0:
-            asks[self.price(self._mid)] = self.size(0)
-            bids[self.price(self._mid - 1)] = self.size(rng.randint(1, 500))
-        if move < 0:
-            bids[self.price(self._mid)] = self.size(0)
-            asks[self.price(self._mid + 1)] = self.size(rng.randint(1, 500))
-        for _ in range(rng.randint(1, 6)):
-            distance = rng.randint(1, 25)
-            lots = rng.choice((0, rng.randint(1, 500))) if distance > 1 else rng.randint(1, 500)
-            if rng.random() < 0.5:
-                bids[self.price(self._mid - distance)] = self.size(lots)
-            else:
-                asks[self.price(self._mid + distance)] = self.size(lots)
-        for side, changes in ((self.bids, bids), (self.asks, asks)):
-            for price, size in changes.items():
-                if Decimal(size):
-                    side[price] = size
-                else:
-                    side.pop(price, None)
+    def move(self) -> Change:
+        """See SeededMarket; `newest` is its event."""
+        change = super().move()
         previous = self.update_id
-        skip = 0 if self.kind == "spot" else rng.randint(0, 40)  # futures number more than one market's updates
+        skip = 0 if self.kind == "spot" else self._rng.randint(0, 40)  # futures number more than one market's updates
         first = previous + 1 + skip
-        self.update_id = first + len(bids) + len(asks) - 1
+        self.update_id = first + len(change.bids) + len(change.asks) - 1
         self._remember()
         event: Event = {"e": "depthUpdate", "E": self.now_ms, "s": self.native, "U": first, "u": self.update_id}
         if self.kind != "spot":
             event |= {"T": self.now_ms - 3, "pu": previous}
-        return event | {"b": [list(x) for x in bids.items()], "a": [list(x) for x in asks.items()]}
+        self.newest = event | {"b": [list(x) for x in change.bids.items()], "a": [list(x) for x in change.asks.items()]}
+        return change
+
+    def delta(self) -> Event:
+        """The next depth update."""
+        self.move()
+        return self.newest
+
+    def execute(self, kind: str = "MARKET") -> Print:
+        """See SeededMarket; the event is the last of `trades`."""
+        p = super().execute()
+        event: Event = {
+            "e": "trade",
+            "E": p.ms,
+            "T": p.ms,
+            "s": self.native,
+            "t": p.id,
+            "p": p.price,
+            "q": p.size,
+            "m": p.side < 0,
+        }
+        self.trades.append(event | ({"M": True} if self.kind == "spot" else {"X": kind}))
+        return p
 
     def trade(self, kind: str = "MARKET") -> Event:
         """The next trade."""
-        rng = self._rng
-        self.now_ms += rng.randint(0, 40)
-        self.trade_id += 1
-        buys = rng.random() < 0.5
-        event: Event = {
-            "e": "trade",
-            "E": self.now_ms,
-            "T": self.now_ms,
-            "s": self.native,
-            "t": self.trade_id,
-            "p": self.price(self._mid + (1 if buys else -1)),
-            "q": self.size(rng.randint(1, 300)),
-            "m": not buys,
-        }
-        event |= {"M": True} if self.kind == "spot" else {"X": kind}
-        self.trades.append(event)
-        return event
+        self.execute(kind)
+        return self.trades[-1]
 
     def snapshot(self, at: int | None = None) -> Event:
         """The REST depth answer after update `at` (None: the last)."""
@@ -180,16 +146,15 @@ class EmulatedMarket:
 
 def spot(native: str = "ETHUSDT", base: str = "ETH", quote: str = "USDT", **more: Any) -> EmulatedMarket:
     """A spot market."""
-    return EmulatedMarket("spot", native, base, quote, **more)
+    return EmulatedMarket(f"{base}/{quote}", native, base, quote, kind="spot", **more)
 
 
 def usdm(native: str = "ETHUSDT", base: str = "ETH", quote: str = "USDT", **more: Any) -> EmulatedMarket:
     """A linear perpetual."""
-    return EmulatedMarket("usdm", native, base, quote, margin=quote, **more)
+    return EmulatedMarket(f"{base}/{quote}:{quote}", native, base, quote, kind="usdm", margin=quote, **more)
 
 
 def coinm(native: str = "ETHUSD_PERP", base: str = "ETH", quote: str = "USD", **more: Any) -> EmulatedMarket:
     """An inverse perpetual of 10 USD a contract."""
-    return EmulatedMarket(
-        "coinm", native, base, quote, margin=base, lot="1", contract_size=10, day_volume="777", **more
-    )
+    inverse = {"kind": "coinm", "margin": base, "lot": "1", "contract_size": 10, "day_volume": "777"}
+    return EmulatedMarket(f"{base}/{quote}:{base}", native, base, quote, **inverse, **more)

@@ -13,22 +13,11 @@ from typing import Any
 import pytest
 
 from connectors.binance import BinanceFeed, Endpoints
-from connectors.live.timing import Timing
 from engine.feed import Engine
 from tests.emulator.binance import BinanceEmulator, eventually
+from tests.emulator.exchange import QUICK
 from tests.emulator.market import EmulatedMarket
 from tests.emulator.recording import RecordingEngine, RecordingSink
-
-#: Everything as in life, only sooner.
-QUICK = Timing(
-    backoff_base=0.01,
-    backoff_cap=0.05,
-    proven=0.0,
-    between_requests=0.001,
-    tick=0.01,
-    quiet=0.05,
-    recovery=2.0,
-)
 
 
 @asynccontextmanager

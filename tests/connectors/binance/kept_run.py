@@ -16,7 +16,7 @@ from connectors.binance import BinanceFeed, Endpoints
 from engine import runtime as module
 from engine.metrics.names import parse_metrics
 from engine.runtime import Runtime
-from tests.connectors.binance.conftest import QUICK
+from tests.emulator.exchange import QUICK
 from tests.emulator.market import START_MS
 from tui.checkpoints import CheckpointFiles
 

@@ -24,8 +24,9 @@ from engine.instrument import Instrument
 from engine.metrics.names import parse_metrics
 from engine.runtime import Runtime
 from engine.tape import Flag
-from tests.connectors.binance.conftest import QUICK, make_live, running
+from tests.connectors.binance.conftest import make_live, running
 from tests.emulator.binance import BinanceEmulator, answer, eventually
+from tests.emulator.exchange import QUICK
 from tests.emulator.market import EmulatedMarket, coinm, spot, usdm
 from tests.emulator.recording import RecordingEngine, RecordingSink
 from tests.engine.tapes import INSTRUMENT

@@ -85,7 +85,7 @@ async def test_a_liquidation_that_makes_no_sense_costs_neither_book_nor_trades()
         await eventually(lambda: sink.live, "live")
         name = f"{market.native.lower()}@forceOrder"
         for broken in ({"e": "forceOrder", "o": {"s": market.native}}, forced(market, filled="-1"), forced(market)):
-            await emulator.deliver("usdm", name, json.dumps({"stream": name, "data": broken}).encode())
+            await emulator.play(market, [json.dumps({"stream": name, "data": broken}).encode()])
         await eventually(lambda: len(sink.liquidations) == 1, "the good one")
         assert sink.live
         assert sink.trust(Channel.LIQUIDATIONS)[0] is Trust.LIVE

@@ -593,6 +593,6 @@ async def test_recorded_frames_can_be_served(engine: RecordingEngine) -> None:
     ]
     async with BinanceEmulator(market) as emulator, running(emulator, "LTC/USDT", engine=engine, channels=("trades",)):
         await eventually(lambda: emulator.subscribed(market), "subscribed")
-        await emulator.play("spot", frames)
+        await emulator.play(market, frames)
         sink = sink_of(engine, "LTC/USDT")
         await eventually(lambda: sink.ids == [7, 8, 9], "trades")

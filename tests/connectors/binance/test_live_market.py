@@ -96,7 +96,7 @@ async def test_a_recorded_day_of_trades_served_live_keeps_its_volume_and_holes()
         market = runtime.markets["binance:LTC/USDT"]
         for metric in (count, volume, cvd):
             market.ensure(metric)
-        await emulator.play("spot", frames)
+        await emulator.play(truth, frames)
         await eventually(lambda: flushed(market, count) == len(rows), "all trades")
         assert market.missing == ids[-1] - ids[0] + 1 - len(ids)
         assert market.value(volume) == float(sum(Decimal(r["quantity"]) for r in rows))
