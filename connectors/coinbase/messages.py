@@ -165,7 +165,10 @@ def epoch_ns(text: str) -> int:
     """A time such as 2026-08-09T21:05:48.170326Z in ns; digits beyond µs are cut off. ValueError for another form."""
     if text[-1:] != "Z":
         raise ValueError(f"{text!r} is no time in UTC")
-    return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND * 1_000
+    ns = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND * 1_000
+    if not 0 <= ns < 1 << 63:
+        raise ValueError(f"{text!r} is no time of this age")
+    return ns
 
 
 def _books(frame: bytes) -> Frame:

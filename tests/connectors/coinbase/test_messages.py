@@ -168,8 +168,8 @@ def test_garbage_is_named_and_escaped(frame: bytes) -> None:
 def test_times() -> None:
     assert epoch_ns("1970-01-01T00:00:01Z") == 1_000_000_000
     assert epoch_ns("2026-08-09T21:05:48.228568804Z") == 1786309548228568_000
-    for text in ("", "Z", "2026-08-09", "2026-08-09T21:05:48", "2026-08-09T21:05:48+00:00"):
-        with pytest.raises(ValueError, match=r"Invalid|is no time in UTC"):
+    for text in ("", "Z", "2026-08-09", "2026-08-09T21:05:48+00:00", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"):
+        with pytest.raises(ValueError, match=r"Invalid|is no time"):
             epoch_ns(text)
 
 
