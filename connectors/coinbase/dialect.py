@@ -21,7 +21,8 @@ URL = "wss://advanced-trade-ws.coinbase.com"
 #: Products in one request.
 _PRODUCTS = 50
 _NAME = {Channel.BOOK: "level2", Channel.TRADES: "market_trades"}
-#: So many frames in a row with old numbers that follow one another: the venue counts anew.
+#: So many frames in a row with old numbers that follow one another: the venue counts anew. One is enough where it
+#: goes on as if the number that skipped some had been misread.
 _RECOUNTED = 10
 
 
@@ -31,6 +32,7 @@ class CoinbaseDialect:
     def __init__(self, url: str = URL) -> None:
         self._url = url
         self._last: int | None = None  # number of the newest frame
+        self._else: int | None = None  # the next number if the one that skipped some was misread
         self._late: int | None = None  # number of the last frame that came with an old number
         self._late_run = 0
         self._wanted: set[str] = set()  # asked for and not yet confirmed
@@ -48,7 +50,7 @@ class CoinbaseDialect:
 
     def connected(self) -> None:
         """A new connection begins, and with it a new count."""
-        self._last = self._late = None
+        self._last = self._late = self._else = None
         self._late_run = 0
         self._wanted.clear()
         self._unwanted.clear()
@@ -85,10 +87,10 @@ class CoinbaseDialect:
         if number is None:
             return list(self._events(frame))
         if last is None or number == last + 1:
-            self._last, self._late_run = number, 0
+            self._last, self._else, self._late_run = number, None, 0
             return list(self._events(frame))
         if number > last:
-            self._last, self._late_run = number, 0
+            self._last, self._else, self._late_run = number, last + 2, 0
             return [Tainted(Reason.SEQUENCE_GAP), *self._events(frame)]
         return self._behind(number, frame)
 
@@ -96,8 +98,8 @@ class CoinbaseDialect:
         """A repeated or late frame: its trades are told apart by their ids, its book changes are out of date."""
         self._late_run = self._late_run + 1 if self._late is not None and number == self._late + 1 else 1
         self._late = number
-        if self._late_run >= _RECOUNTED:
-            self._last, self._late_run = number, 0
+        if self._late_run >= _RECOUNTED or number == self._else:
+            self._last, self._else, self._late_run = number, None, 0
             return [Tainted(Reason.SEQUENCE_GAP), *self._events(frame)]
         return [x for x in self._events(frame) if not isinstance(x, BookMessage)]
 

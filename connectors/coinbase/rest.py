@@ -29,6 +29,7 @@ _TRADES = 1_000  # in one answer
 _PAGES = 10
 _BARS = 300
 _SECOND = 1_000_000_000
+_DAY_SECONDS = DAY // _SECOND
 _INTERVALS = {MINUTE: "ONE_MINUTE", 5 * MINUTE: "FIVE_MINUTE", DAY: "ONE_DAY"}
 
 
@@ -114,19 +115,19 @@ class CoinbaseRest:
         raise RefusedError(f"{VENUE} gives its book snapshots in the stream", None)
 
     async def trades(self, instrument: Instrument, last: int, since: int) -> TradePage:
-        """Trades back to `last`. They are asked for by time (whole seconds), newest first, page by page."""
+        """Trades back to `last`: the newest page, and then those before it, which are asked for by time (in whole
+        seconds)."""
         found: dict[int, Fill] = {}
-        end = self._clock() // _SECOND + 2
+        params = {"limit": str(_TRADES)}
         for _ in range(_PAGES):
-            params = {"limit": str(_TRADES), "end": str(end)}
-            if since:
-                params["start"] = str(since // _SECOND)
             page = await self._page(instrument, params)
             fresh = [fill for fill in page if fill.trade_id not in found]
             found |= {fill.trade_id: fill for fill in fresh}
             if not fresh or min(found) <= last + 1:
                 break
             end = min(fill.ts for fill in fresh) // _SECOND + 1
+            start = since // _SECOND if since else end - _DAY_SECONDS
+            params = {"limit": str(_TRADES), "start": str(start), "end": str(end)}
         return TradePage([found[i] for i in sorted(found)])
 
     async def day_volume(self, instrument: Instrument) -> str:

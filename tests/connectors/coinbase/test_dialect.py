@@ -90,6 +90,17 @@ def test_a_count_that_begins_anew_is_followed_and_taints() -> None:
     assert kinds(d.decode(book(42))) == ["BookMessage"]
 
 
+def test_a_number_misread_costs_the_books_once() -> None:
+    d = CoinbaseDialect()
+    d.decode(beat(5))
+    assert d.decode(beat(96)) == [GAP]  # it was 6
+    assert d.decode(beat(7)) == [GAP]
+    assert kinds(d.decode(book(8))) == ["BookMessage"]
+    d.decode(beat(90))
+    d.decode(beat(91))
+    assert kinds(d.decode(book(10))) == []  # now it is an old one
+
+
 def test_a_new_connection_counts_anew() -> None:
     d = CoinbaseDialect()
     d.decode(beat(500))
