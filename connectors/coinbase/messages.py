@@ -130,20 +130,13 @@ _BOOK_START = b'{"channel":"l2_data",'
 _TRADES_START = b'{"channel":"market_trades",'
 #: Our channels by the name on their frames.
 CHANNELS = {"l2_data": Channel.BOOK, "market_trades": Channel.TRADES}
-#: Of a frame that cannot be decoded: whose it was, and its number.
+#: Of a frame that cannot be decoded: whose it was.
 _CHANNEL = re.compile(rb'"channel"\s*:\s*"([a-z0-9_]{1,40})"')
 _NATIVE = re.compile(rb'"product_id"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
-_NUMBER = re.compile(rb'"sequence_num"\s*:\s*(\d{1,15})\b')
-
-
-class UnreadableError(FrameError):
-    """A FrameError that keeps the frame's number where that can still be read."""
-
-    sequence: int | None = None
 
 
 def decode(frame: bytes) -> Frame:
-    """What a frame says. Raises UnreadableError, with the market where it can be told."""
+    """What a frame says. Raises FrameError, with the market where it can be told."""
     try:
         if frame.startswith(_BOOK_START):
             return _books(frame)
@@ -151,14 +144,12 @@ def decode(frame: bytes) -> Frame:
             return _trades(frame)
         return _unusual(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as e:
-        channel, native, number = (pattern.search(frame[:400]) for pattern in (_CHANNEL, _NATIVE, _NUMBER))
-        error = UnreadableError(
+        channel, native = _CHANNEL.search(frame[:400]), _NATIVE.search(frame[:400])
+        raise FrameError(
             f"{_shown(e)} in {_excerpt(frame)}",
             native[1].decode(errors="replace") if native else "",
             CHANNELS.get(channel[1].decode()) if channel else None,
-        )
-        error.sequence = int(number[1]) if number else None
-        raise error from None
+        ) from None
 
 
 def epoch_ns(text: str) -> int:
