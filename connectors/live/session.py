@@ -328,7 +328,7 @@ class MarketSession:
         except RateLimitedError as e:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.RATE_LIMITED)
             self._tell("limited", f"{e}; the book follows then")
-            return e.seconds + _SHORTEST_WAIT
+            return e.seconds + _SHORTEST_WAIT + self._backoff.next()  # many markets were told the same
         except (UnreachableError, SourceError) as e:
             self._say(Channel.BOOK, Trust.RESYNC, Reason.SNAPSHOT_FAILED)
             self._tell("snapshot", f"no book snapshot, trying again: {e}")
