@@ -17,7 +17,7 @@ from connectors.archives.digits import MAX_DIGITS, STRAY, Digits, step
 from connectors.archives.identity import Identity, of_instrument
 from connectors.archives.opening import Notify
 from connectors.archives.recorded import AggregatedTrades, RecordedVenue, recorded_venues
-from connectors.archives.rows import BAD, CHUNK_ROWS, PriceTicks, to_lots
+from connectors.archives.rows import BAD, CHUNK_ROWS, PriceTicks, SizeLots
 from connectors.archives.session_fold import SessionFold
 from connectors.archives.session_lines import SessionLines
 from connectors.archives.session_routes import Key, Receiver, Routes, Where
@@ -27,6 +27,8 @@ from engine.feed import SourceError
 from engine.instrument import Instrument
 from engine.tape import Rows
 
+#: Lines after which the rows that wait are counted.
+_LOOK_EVERY = 64
 #: For rules that ask for an instrument before there is one.
 _PROVISIONAL = Decimal(1).scaleb(-8)
 
@@ -106,10 +108,11 @@ class SessionReader:
             return folds[i]
 
         routes = Routes(self._lines, self._venues, open_market, notice)
-        begun = 0
+        begun = lines = 0
         for recv in routes.run():
-            begun = begun or recv
-            if recv - begun >= span_ns or sum(map(len, folds.values())) >= CHUNK_ROWS:
+            begun, lines = begun or recv, lines + 1
+            full = lines % _LOOK_EVERY == 0 and sum(map(len, folds.values())) >= CHUNK_ROWS
+            if full or recv - begun >= span_ns:
                 if found := _taken(folds):
                     yield found
                 begun = recv
@@ -170,6 +173,7 @@ class _Surveyor:
         self._market, self._listings, self._rule = market, listed, rule
         self._listed: Instrument | None = None
         self._ticks: PriceTicks | None = None
+        self._lots: SizeLots | None = None
 
     def connected(self, recv: int, connection: int) -> None:
         """The next snapshot begins anew."""
@@ -207,9 +211,9 @@ class _Surveyor:
 
     def _scan(self, prices: Sequence[str], sizes: Sequence[str] | Sequence[float], weight: int) -> None:
         if self._listed is None and (listed := self._listings.get(self._market.key)) is not None:
-            self._listed, self._ticks = listed, PriceTicks(listed)
-        listed, ticks, market = self._listed, self._ticks, self._market
-        if listed is None or ticks is None:
+            self._listed, self._ticks, self._lots = listed, PriceTicks(listed), SizeLots(listed)
+        ticks, lots, market = self._ticks, self._lots, self._market
+        if lots is None or ticks is None:
             _count(market.prices, prices)
             _count(market.sizes, [_written(size) for size in sizes])
             return
@@ -217,9 +221,10 @@ class _Surveyor:
         if strange and (finest := max(map(_decimals, strange))):
             market.off_tick += weight
             market.finest[0] = max(market.finest[0], finest)
-        amounts = np.array([_number(size) for size in sizes])
-        for i in np.flatnonzero(to_lots(amounts, listed) == BAD).tolist():
-            market.finest[1] = max(market.finest[1], _decimals(_written(sizes[i])))
+        counts = lots.of([_number(size) for size in sizes])
+        if len(counts) and counts.min() < 0:
+            finest = max(_decimals(_written(sizes[i])) for i in np.flatnonzero(counts == BAD).tolist())
+            market.finest[1] = max(market.finest[1], finest)
 
 
 def _number(size: str | float) -> float:

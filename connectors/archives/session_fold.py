@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from connectors.archives.opening import Notify
 from connectors.archives.recorded import AggregatedTrades
-from connectors.archives.rows import BAD, PriceTicks, RowBatch, to_lots
+from connectors.archives.rows import BAD, PriceTicks, RowBatch, SizeLots
 from connectors.archives.session_routes import Where
 from connectors.archives.times import DAY
 from connectors.live.trade_overlap import UniqueIds
@@ -42,7 +42,7 @@ class SessionFold:
         `place` names a line."""
         self._instrument, self._traits, self._rule = instrument, traits, rule
         self._single_trades, self._fault, self._place, self._notice = single_trades, fault, place, notice
-        self._ticks = PriceTicks(instrument)
+        self._ticks, self._lots = PriceTicks(instrument), SizeLots(instrument)
         self._batch, self._px, self._qty, self._side = self._fresh()
         self._levels = 0
         self._clock = 0
@@ -172,14 +172,14 @@ class SessionFold:
         """Prices in ticks and sizes in lots, bids first; None when one of them makes no sense."""
         prices, sizes = zip(*update.bids, *update.asks, strict=True) if update.bids or update.asks else ((), ())
         px = np.fromiter(map(self._ticks.of, prices), np.int64, len(prices))
-        qty = to_lots(np.array(sizes, np.float64), self._instrument)
-        return None if ((px <= 0) | (qty < 0)).any() else (px, qty)
+        qty = self._lots.of(sizes)
+        return None if len(px) and (px.min() <= 0 or qty.min() < 0) else (px, qty)
 
     def _why(self, update: Update) -> str:
         for price, size in (*update.bids, *update.asks):
             if self._ticks[price] <= 0:
                 return f"{self._instrument.market}: price {price[:40]!r} is no price on the grid"
-            if to_lots(np.array([size]), self._instrument)[0] < 0:
+            if self._lots.of((size,))[0] < 0:
                 return f"{self._instrument.market}: size {size!r} is off the grid of lot size {self._instrument.lot}"
         return "it makes no sense"
 

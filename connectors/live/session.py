@@ -226,7 +226,7 @@ class MarketSession:
 
     def _check_silence(self, channel: Channel, now: float) -> None:
         pulse, said = self._pulse[channel], self._said.get(channel)
-        if said == (Trust.LIVE, Reason.NONE):
+        if said is not None and said[0] in (Trust.LIVE, Trust.UNVERIFIABLE):
             silent = pulse.silence(now) > pulse.limit
         else:
             # No trade yet can be the nature of a market; a book that never moves is a dead subscription.

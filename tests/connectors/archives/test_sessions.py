@@ -7,9 +7,14 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from connectors.archives.rows import SizeLots, to_lots
 from engine.feed import SourceError
+from engine.instrument import Instrument
 from engine.tape import Channel, Flag, Kind, Reason, Trust
 from tests.connectors.archives.sessions import (
     BEGIN,
@@ -298,3 +303,10 @@ def test_a_capture_and_a_session_of_the_same_market_do_not_mix(tmp_path: Path) -
     )
     with pytest.raises(SourceError, match="both hold binance:ETH/USDT:USDT"):
         read_all(session, capture(tmp_path / "c.gz", SYNCED))
+
+
+@given(st.lists(st.one_of(st.floats(allow_nan=True), st.integers(0, 10**15).map(lambda n: n / 1000)), max_size=70))
+def test_sizes_one_by_one_are_those_of_the_whole_column(sizes: list[float]) -> None:
+    instrument = Instrument("bybit", "A/B", Decimal("0.1"), Decimal("0.001"))
+    expected = to_lots(np.array(sizes, np.float64), instrument)
+    assert SizeLots(instrument).of(sizes).tolist() == expected.tolist()
