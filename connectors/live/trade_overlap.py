@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from connectors.live.trade_sequence import HELD_TRADES, Hole, Item, Taken
 from connectors.live.wire import Fill
+from engine.codes import Flag
 
 #: Ids remembered: more than any venue replays or gives as its recent trades.
 REMEMBERED = 2_048
@@ -102,13 +103,34 @@ class UniqueIds:
         first = next(iter(self._held.values()))[1] if self._held else None
         joins = any(trade.trade_id in self._known for trade in trades) or trades[0].ts < self._last_ts
         out: list[Item] = [] if joins else [_UNKNOWN]
-        for trade in self._after_known(trades):
+        after = list(self._after_known(trades))
+        for i, trade in enumerate(after):
             if trade.trade_id in self._held or (first is not None and trade.ts > first.ts):
                 self._bridged = True  # from here on they are held, or the stream still brings them
+                self._complete(recv, after[i:])
                 break
             out.append((recv, trade))
             self._advance(trade)
         return out
+
+    def _complete(self, recv: int, page: Sequence[Fill]) -> None:
+        """A page is all that traded in its span: later interruptions that lie inside it are settled as well, and what
+        they cost is put between the trades that wait. Else each of them would cost a request of its own."""
+        ids, held = {trade.trade_id for trade in page}, list(self._held.values())
+        inside = next((i for i, (_, trade) in enumerate(held) if trade.trade_id not in ids), len(held))
+        whole: dict[int, tuple[int, Fill]] = {}
+        waiting = {trade.trade_id for _, trade in held[:inside]}
+        for trade in page:
+            if not waiting:
+                break
+            waiting.discard(trade.trade_id)
+            f = trade
+            missed = Fill(f.trade_id, f.ts, f.price, f.size, f.side, f.flags | int(Flag.RECOVERED))
+            whole[f.trade_id] = self._held.get(f.trade_id, (recv, missed))
+        more = len(whole) - inside
+        whole.update((trade.trade_id, (at, trade)) for at, trade in held[inside:])
+        self._held = whole
+        self._doubts = [at + more for at in self._doubts if at >= inside]
 
     def hopeless(self, trades: Sequence[Fill]) -> bool:
         """See Continuity: a later page may reach further."""

@@ -286,6 +286,8 @@ def applies(name: str, exchange: type[Exchange[Any]]) -> bool:
         return bool(exchange.trades_path)
     if name == "delisted":
         return exchange.delists
+    if name == "trades: two swapped":
+        return exchange.consecutive_ids  # else which came first is not to be told
     return True
 
 

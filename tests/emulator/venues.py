@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.emulator.binance import BinanceEmulator, UsdmEmulator
+from tests.emulator.bybit import BybitEmulator, BybitSpotEmulator
 from tests.emulator.exchange import Exchange
+from tests.emulator.hyperliquid import HyperliquidEmulator
 
 EXCHANGES: Mapping[str, type[Exchange[Any]]] = {
     "binance spot": BinanceEmulator,
     "binance usdm": UsdmEmulator,
+    "bybit linear": BybitEmulator,
+    "bybit spot": BybitSpotEmulator,
+    "hyperliquid": HyperliquidEmulator,
 }

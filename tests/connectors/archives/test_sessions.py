@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -305,7 +306,12 @@ def test_a_capture_and_a_session_of_the_same_market_do_not_mix(tmp_path: Path) -
         read_all(session, capture(tmp_path / "c.gz", SYNCED))
 
 
-@given(st.lists(st.one_of(st.floats(allow_nan=True), st.integers(0, 10**15).map(lambda n: n / 1000)), max_size=70))
+@given(
+    st.lists(
+        st.one_of(st.floats(-1e18, 1e18), st.just(math.nan), st.integers(0, 10**15).map(lambda n: n / 1000)),
+        max_size=70,
+    )
+)
 def test_sizes_one_by_one_are_those_of_the_whole_column(sizes: list[float]) -> None:
     instrument = Instrument("bybit", "A/B", Decimal("0.1"), Decimal("0.001"))
     expected = to_lots(np.array(sizes, np.float64), instrument)

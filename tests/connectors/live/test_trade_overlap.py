@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from connectors.live.trade_overlap import UniqueIds
 from connectors.live.trade_sequence import Hole, Item
 from connectors.live.wire import Fill
+from engine.codes import Flag
 
 UNKNOWN = Hole(-1, -1)
 
@@ -52,6 +53,25 @@ def test_an_overlap_proves_that_nothing_is_missing() -> None:
     assert shown(ids.take(0, trade(8)).now) == [8]
 
 
+def test_one_page_settles_all_interruptions_that_lie_inside_it() -> None:
+    ids = opened()
+    ids.interrupted()
+    ids.take(0, trade(10))
+    ids.interrupted()
+    ids.take(0, trade(11))
+    ids.interrupted()
+    ids.take(0, trade(15))
+    assert shown(ids.recovered(0, page(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), flow_only=False)) == [3, 4, 5]
+    assert ids.filled
+    first = ids.release()
+    assert shown(first) == [6, 7, 8, 9, 10, 11]
+    assert [x[1].flags for x in first if not isinstance(x, Hole)] == [0, 0, Flag.RECOVERED, Flag.RECOVERED, 0, 0]
+    assert (ids.gap, ids.filled) == (UNKNOWN, False)
+    assert shown(ids.recovered(0, page(9, 10, 11, 12, 13, 14, 15, 16), flow_only=False)) == [12, 13, 14]
+    assert shown(ids.release()) == [15]
+    assert ids.gap is None
+
+
 def test_without_an_overlap_there_is_a_hole_of_unknown_size() -> None:
     ids = opened()
     assert shown(ids.recovered(0, page(4, 5, 6), flow_only=False)) == [UNKNOWN, 4, 5]
@@ -75,7 +95,7 @@ def test_a_second_interruption_while_trades_wait_is_the_next_gap() -> None:
     ids = opened()
     ids.interrupted()
     ids.take(0, trade(9))
-    assert shown(ids.recovered(0, page(2, 3, 4, 5, 6, 7, 8, 9), flow_only=False)) == [3, 4, 5]
+    assert shown(ids.recovered(0, page(2, 3, 4, 5, 6, 7), flow_only=False)) == [3, 4, 5]
     assert shown(ids.release()) == [6, 7]
     assert ids.gap == UNKNOWN
     assert shown(ids.recovered(0, page(5, 6, 7, 8, 9), flow_only=False)) == [8]
