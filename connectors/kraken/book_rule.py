@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from decimal import Decimal
+from math import inf
 from zlib import crc32
 
 from connectors.kraken.messages import Book, Level
@@ -27,11 +29,12 @@ from engine.feed import Levels
 from engine.instrument import Instrument
 
 _CHECKED = 10
+_LONGEST = 40  # digits of a number
 #: Messages between two looks at how far the price has come toward the horizon.
 _LOOK_EVERY = 128
 
-#: Of a level: its price as text, its size, its digits as the checksum takes them.
-_Held = tuple[str, float, str]
+#: Of a level: its price as text, its size, the digits of its price, and those of both as the checksum takes them.
+_Held = tuple[str, float, str, str]
 
 
 class KrakenBook:
@@ -69,7 +72,7 @@ class KrakenBook:
             bids.begin(*decimals)
             asks.begin(*decimals)
         bid_changes, ask_changes = bids.apply(message.bids), asks.apply(message.asks)
-        if crc32((asks.checked() + bids.checked()).encode()) != message.checksum:
+        if crc32(bids.checked(), crc32(asks.checked())) != message.checksum:
             self.reset()
             return Broken(Reason.BAD_CHECKSUM)
         self._synced = True
@@ -85,8 +88,8 @@ class KrakenBook:
         """Decimals of prices and sizes."""
         price, size = self._decimals
         for _, _, price_text, size_text in (*message.bids, *message.asks):
-            price = max(price, len(price_text.partition(".")[2]))
-            size = max(size, len(size_text.partition(".")[2]))
+            price = max(price, len(price_text.partition(".")[2].partition("e")[0]))
+            size = max(size, len(size_text.partition(".")[2].partition("e")[0]))
         return price, size
 
     def _whole(self, ts: int) -> list[Update]:
@@ -106,7 +109,9 @@ class _Side:
         self._price_decimals = self._size_decimals = 0
         self._keys: list[float] = []
         self._held: dict[float, _Held] = {}
-        self._horizon = float("inf")  # levels up to this key are said to be known
+        self._checked: bytes | None = None
+        self._last_checked = inf  # changes beyond this key leave what is checked as it is
+        self._horizon = inf  # levels up to this key are said to be known
         self.cut_inside = False  # the last message has pushed a level out that was said to be known
 
     def begin(self, price_decimals: int, size_decimals: int) -> None:
@@ -114,23 +119,35 @@ class _Side:
         self._price_decimals, self._size_decimals = price_decimals, size_decimals
         self._keys.clear()
         self._held.clear()
-        self._horizon, self.cut_inside = float("inf"), False
+        self._checked, self._last_checked = None, inf
+        self._horizon, self.cut_inside = inf, False
 
     def apply(self, levels: Sequence[Level]) -> dict[str, float]:
         """Set the levels in their order and cut what is beyond the depth: all changes, each price once."""
         keys, held, sign = self._keys, self._held, self._sign
-        price_decimals, size_decimals = self._price_decimals, self._size_decimals
+        decimals, point = self._size_decimals, -self._size_decimals - 1
         changes: dict[str, float] = {}
         for price, size, price_text, size_text in levels:
             key = sign * price
             changes[price_text] = size
+            if key <= self._last_checked:
+                self._checked = None
+            known = held.get(key)
             if not size:
-                if held.pop(key, None) is not None:
-                    del keys[bisect_left(keys, key)]
+                if known is not None:
+                    del held[key], keys[bisect_left(keys, key)]
                 continue
-            if key not in held:
+            if known is not None:
+                price_digits = known[2]
+            else:
                 insort(keys, key)
-            held[key] = price_text, size, _digits(price_text, price_decimals) + _digits(size_text, size_decimals)
+                price_digits = _digits(price_text, self._price_decimals)
+            # Nearly all sizes are written with all their decimals.
+            if size_text[point:-decimals] == "." and "e" not in size_text and "E" not in size_text:
+                digits = price_digits + size_text.replace(".", "").lstrip("0")
+            else:
+                digits = price_digits + _digits(size_text, decimals)
+            held[key] = price_text, size, price_digits, digits
         self.cut_inside = False
         while len(keys) > self._depth:
             key = keys.pop()
@@ -138,10 +155,13 @@ class _Side:
             self.cut_inside |= key <= self._horizon
         return changes
 
-    def checked(self) -> str:
+    def checked(self) -> bytes:
         """What the checksum is taken over."""
-        held = self._held
-        return "".join([held[key][2] for key in self._keys[:_CHECKED]])
+        if self._checked is None:
+            held, best = self._held, self._keys[:_CHECKED]
+            self._last_checked = best[-1] if len(best) == _CHECKED else inf
+            self._checked = "".join([held[key][3] for key in best]).encode()
+        return self._checked
 
     @property
     def near(self) -> bool:
@@ -154,7 +174,7 @@ class _Side:
         of the venue; then the horizon is the last of them."""
         keys = self._keys
         known = len(keys) if len(keys) < self._depth else (len(keys) + 1) // 2
-        self._horizon = keys[known - 1] if known else float("inf")
+        self._horizon = keys[known - 1] if known else inf
         levels = [self._held[key][:2] for key in keys]
         return levels[:known], levels[known:]
 
@@ -163,8 +183,11 @@ def _digits(text: str, decimals: int) -> str:
     """A number's digits with these decimals, no point, no leading zeros; with more decimals no digits at all, but
     what makes any checksum wrong."""
     whole, _, fraction = text.partition(".")
-    if len(fraction) != decimals:
-        if len(fraction) > decimals:
+    if "e" in text or "E" in text:
+        value = Decimal(text)
+        if not -_LONGEST < value.adjusted() < _LONGEST:
             return "?"
-        fraction = fraction.ljust(decimals, "0")
-    return (whole + fraction).lstrip("0")
+        whole, _, fraction = format(value, "f").partition(".")
+    if len(fraction) > decimals:
+        return "?"
+    return (whole + fraction.ljust(decimals, "0")).lstrip("0")

@@ -187,10 +187,13 @@ def _levels(wire: list[_WireLevel]) -> list[Level]:
         # A Raw is the text of any JSON value; float() refuses what is no number (quotes, null, a list).
         price_text, size_text = str(w.price, "ascii"), str(w.qty, "ascii")
         price, size = float(price_text), float(size_text)
-        if not (0 < price <= _LARGEST and 0 <= size <= _LARGEST) or len(price_text) + len(size_text) > _LONGEST_NUMBER:
+        if not (
+            0 < price <= _LARGEST
+            and 0 <= size <= _LARGEST
+            and len(price_text) <= _LONGEST_NUMBER
+            and len(size_text) <= _LONGEST_NUMBER
+        ):
             raise ValueError(f"a level of price {price_text[:40]} and size {size_text[:40]}")
-        if "e" in price_text or "e" in size_text or "E" in price_text or "E" in size_text:
-            price_text, size_text = digits(w.price), digits(w.qty)
         levels.append((price, size, price_text, size_text))
     return levels
 
@@ -225,8 +228,12 @@ _second: tuple[str, int] = ("", 0)
 def rfc3339_ns(text: str) -> int:
     """`2023-10-06T17:35:55.440295Z` in ns since the Unix epoch. Raises ValueError."""
     global _second
-    second, fraction = text[:19], text[19:]
     known, ns = _second
+    if len(text) == 27 and text[:19] == known and text[19] == "." and text[26] == "Z":
+        micros = text[20:26]
+        if micros.isascii() and micros.isdecimal():
+            return ns + int(micros) * 1_000
+    second, fraction = text[:19], text[19:]
     if second != known:
         if not second.isascii() or len(second) != 19:
             raise ValueError(f"{text[:40]!r} is not a time")
