@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.codes import Channel
+from engine.codes import Channel, Reason, Trust
 from tests.emulator.exchange import Binary, Exchange, Frame, answer, eventually
 from tests.emulator.seeded import SeededMarket
 from tests.emulator.watched import WatchedEngine, WatchedSink
@@ -228,6 +228,7 @@ async def _delisted(run: Run) -> None:
     assert ended is not None
     for socket in run.exchange.sockets:
         await socket.send(ended)
+    await eventually(lambda: run.sink.trust(BOOK) == (Trust.STALE, Reason.DELISTED), "told that it is delisted")
 
 
 #: By name; `applies` says of which exchanges.

@@ -7,13 +7,17 @@ from typing import Any
 
 from tests.emulator.binance import BinanceEmulator, UsdmEmulator
 from tests.emulator.bybit import BybitEmulator, BybitSpotEmulator
+from tests.emulator.deribit import DeribitExchange
 from tests.emulator.exchange import Exchange
 from tests.emulator.hyperliquid import HyperliquidEmulator
+from tests.emulator.kraken import KrakenExchange
 
 EXCHANGES: Mapping[str, type[Exchange[Any]]] = {
     "binance spot": BinanceEmulator,
     "binance usdm": UsdmEmulator,
     "bybit linear": BybitEmulator,
     "bybit spot": BybitSpotEmulator,
+    "deribit": DeribitExchange,
     "hyperliquid": HyperliquidEmulator,
+    "kraken": KrakenExchange,
 }
