@@ -6,6 +6,7 @@ Both texts are plain: whatever a venue or a rule of the user put into them has g
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,8 +14,9 @@ from typing import Any, Literal
 from engine.view import AlertEvent
 from tui.untrusted import escape_text
 
-Kind = Literal["fired", "resolved", "trouble", "recovered", "suppressed", "test"]
+Kind = Literal["fired", "repeated", "resolved", "trouble", "recovered", "suppressed", "test"]
 Origin = Literal["live", "recording", "simulator"]
+_ALERTS: Mapping[str, Kind] = {"fired": "fired", "repeated": "repeated", "resolved": "resolved"}
 SEVERITIES = ("info", "warning", "high")
 #: Of the JSON object; a field may be added under the same number, not taken away or given another meaning.
 SCHEMA = 1
@@ -36,27 +38,22 @@ class Notification:
     payload: dict[str, Any]  # JSON values only
 
 
-def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification:
-    """An alert that fired or resolved. The payload has every field of the event."""
-    kind: Kind = "fired" if event.kind == "fired" else "resolved"
+def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification | None:
+    """What the engine wants announced of an episode; None for the rest. The payload has every field of the event."""
+    if not event.delivered or event.kind not in _ALERTS:
+        return None
+    kind = _ALERTS[event.kind]
     detail = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
-    if kind == "fired":
-        text = event.message or event.when
+    if kind == "resolved":
+        text = f"over: {event.reason}" if event.reason else "over"
     else:
-        text = f"over: {event.message}" if event.message not in ("", "resolved") else "over"
-    value = "" if event.value is None else f" (now {event.value:.6g})"
+        value = "" if event.value is None else f" (now {event.value:.6g})"
+        text = f"{event.message or event.when}{value}"
+    again = "still " if kind == "repeated" else ""
     return _notification(
-        episode_key(event) + ("" if kind == "fired" else "|resolved"),
-        kind,
-        event.severity,
-        event.rule,
-        event.market,
-        event.t,
-        f"{event.market}: {event.rule}",
-        f"{text}{value}",
-        origin,
-        detail,
-    )
+        event.key, kind, event.severity, event.rule, event.market, event.t,
+        f"{event.market}: {again}{event.rule}", text, origin, {**detail, "episode": event.episode},
+    )  # fmt: skip
 
 
 def of_trouble(market: str, channel: str, state: str, reason: str, since: int, t: int, origin: Origin) -> Notification:
@@ -102,11 +99,6 @@ def of_test(sink: str, t: int) -> Notification:
     return _notification(
         f"test|{sink}|{t}", "test", "info", "test", "", t, "test", f"a test of {sink}; nothing has happened", "live", {}
     )
-
-
-def episode_key(event: AlertEvent) -> str:
-    """The same for every report of one episode: rule, market and its first instant."""
-    return f"{event.rule}|{event.market}|{event.t0}"
 
 
 def _notification(

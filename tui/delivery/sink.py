@@ -60,7 +60,8 @@ class Route:
         if note.kind == "test":
             return True
         trouble = note.kind in ("trouble", "recovered")
-        if ("trouble" if trouble else note.kind) not in self.events:
+        event = "trouble" if trouble else "fired" if note.kind == "repeated" else note.kind
+        if event not in self.events:
             return False
         return (
             SEVERITIES.index(note.severity) >= SEVERITIES.index(self.severity)

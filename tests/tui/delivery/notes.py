@@ -22,4 +22,6 @@ def event(
 
 def note(n: int = 0, rule: str = "toxic", **more: Any) -> Notification:
     """The n-th of as many different episodes as one likes, a second apart."""
-    return of_alert(event(rule, t=1_750_500_000_000_000_000 + n * 1_000_000_000, **more))
+    made = of_alert(event(rule, t=1_750_500_000_000_000_000 + n * 1_000_000_000, **more))
+    assert made is not None
+    return made

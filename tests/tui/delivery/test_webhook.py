@@ -61,7 +61,7 @@ async def test_a_signed_request(receiver: Receiver) -> None:
     payload = json.loads(body)
     assert payload["rule"] == "toxic"
     assert payload["event"] == "fired"
-    assert payload["key"] == f"toxic|binance:ETH/USDT|{payload['t0']}"
+    assert payload["key"] == f"toxic|binance:ETH/USDT|{payload['t0']}|fired"
     assert payload["value"] == 0.995
     assert payload["title"] == "flowtape binance:ETH/USDT: toxic"
 
