@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -25,12 +25,16 @@ from tui.actions import APP, bindings, check_keys, usable_keys
 from tui.arrangement import BUILT_IN, Arrangement
 from tui.ascii import AsciiFilter
 from tui.attention import Attention
+from tui.calling import Calling, MakeTerminal
 from tui.monitor import AlertFields, Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
 from tui.screens.main import Look, MainScreen
 from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from tui.delivery.desk import Desk
 
 _MAX_NOTICES = 50
 
@@ -43,7 +47,9 @@ class AppOptions:
     theme: str = DEFAULT
     themes_dir: Path | None = None  # the user's own themes
     keys: Mapping[str, str] = field(default_factory=dict)  # action id -> keys
-    sound: bool = True
+    muted: bool = False
+    desk: Callable[[], Desk] | None = None  # where alerts go besides the screen
+    terminal: MakeTerminal | None = None  # which calls the user
     save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
     save_layout: Callable[[Arrangement], None] | None = None  # keeps a layout there, and opens with it next time
     notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
@@ -81,7 +87,9 @@ class FlowtapeApp(FlowVariables):
         self._ascii = AsciiFilter()
         self._notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
         self.attention = Attention()
-        self.attention.muted = not self.options.sound
+        self.calling = Calling(
+            self.options.desk, self.options.terminal, self._to_terminal, self.clock, self.options.wall
+        )
         self._frames: deque[float] = deque(maxlen=64)
         self._ticks = 0
         self._signals: list[signal.Signals] = []
@@ -102,7 +110,7 @@ class FlowtapeApp(FlowVariables):
         self.main = MainScreen(
             monitor, self.keys, self.options.fps or 10.0, self.report, self.options.wall, self.options.look
         )
-        self.main.status.muted = self.attention.muted
+        self._mute(self.options.muted)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """See App; last, whatever is left of other characters where only ASCII can be shown."""
@@ -126,6 +134,7 @@ class FlowtapeApp(FlowVariables):
         self.tick()
         if self.options.fps > 0:
             self.set_interval(1 / self.options.fps, self.tick)
+        self.run_worker(self.calling.begin(), name="calling", exit_on_error=False)
         if self._start is not None:
             self.run_worker(self._run_engine(self._start), name="engine", exit_on_error=False)
         if self.options.freeze:
@@ -152,7 +161,8 @@ class FlowtapeApp(FlowVariables):
                 self._signals.append(number)
 
     def on_unmount(self) -> None:
-        """Give the signals back."""
+        """Give the signals and the terminal's title back."""
+        self.calling.end()
         for number in self._signals:
             asyncio.get_running_loop().remove_signal_handler(number)
         self._signals.clear()
@@ -168,6 +178,7 @@ class FlowtapeApp(FlowVariables):
         if quiet and self._ticks % 5:
             return  # under a dialog or while paused, twice a second will do
         try:
+            self.main.status.delivery = self.calling.tick(lambda: self.monitor.overview().unseen)
             self.main.show(now, tuple(self._notices), self.fps)
         except Exception as error:
             self.log(error)
@@ -189,12 +200,20 @@ class FlowtapeApp(FlowVariables):
         self._notices.appendleft(Notice(self.options.wall(), source, text))
 
     def _alert(self, event: AlertEvent) -> None:
-        now = self.clock()
-        if self.attention.ring(event, now):
-            self.bell()
-        text = self.attention.toast(event, now)
+        self.calling.alert(event)
+        text = self.attention.toast(event, self.clock())
         if text is not None:
             self.notify(escape_text(text, 160), title=escape_text(event.rule, 40), severity="warning", markup=False)
+
+    def _to_terminal(self, sequence: str) -> None:
+        """Something that is not part of the picture."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def _mute(self, muted: bool) -> None:
+        self.main.status.muted = muted
+        self.calling.mute(muted)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """Clashes of the user's keys were reported at the start, by `check_keys`."""
@@ -263,8 +282,8 @@ class FlowtapeApp(FlowVariables):
 
     def action_mute(self) -> None:
         """Bell on or off."""
-        self.attention.muted = self.main.status.muted = not self.attention.muted
-        self.notify("Bell off" if self.attention.muted else "Bell on", timeout=2)
+        self._mute(not self.main.status.muted)
+        self.notify("Bell off" if self.main.status.muted else "Bell on", timeout=2)
 
     def action_theme(self) -> None:
         """The next theme."""

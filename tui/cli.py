@@ -17,6 +17,8 @@ COMMANDS = {
     "stream": ("tui.commands.stream", "metrics as NDJSON on stdout, on an event-time grid"),
     "study": ("tui.commands.study", "what a recording says, as tables with an honest reading"),
     "fills": ("tui.commands.fills", "what your own fills come to: result, use of capital, fee tier"),
+    "watch": ("tui.commands.watch", "rules and their delivery without a screen"),
+    "notify": ("tui.commands.notify", "try every way an alert can take, and see what waits"),
     "markets": ("tui.commands.markets", "list the symbols of a venue"),
     "config": ("tui.commands.config", "where the configuration is, a commented first one, what is in effect"),
     "doctor": ("tui.commands.doctor", "check terminal, tmux, configuration"),

@@ -20,6 +20,10 @@ from tui.app import FlowtapeApp, mouse_default
 from tui.arrangement import DEFAULT
 from tui.config.holdings import Holdings
 from tui.config.problems import ConfigError
+from tui.delivery.courier import SinkStatus
+from tui.delivery.desk import Desk
+from tui.delivery.terminal import TerminalAlerts, TerminalOptions
+from tui.delivery.terminals import find_path
 from tui.layout import PANELS
 from tui.panels.ladder import Ladder
 from tui.screens.help import HelpScreen
@@ -393,26 +397,53 @@ async def test_replay_keys_work_only_while_replaying() -> None:
         assert playback.state.t == T0
 
 
-async def test_an_alert_rings_once_and_raises_one_toast(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = make_app()
-    rings: list[bool] = []
+async def test_an_alert_calls_once_and_raises_one_toast() -> None:
+    clock, out = Clock(), []  # type: ignore[var-annotated]
+    path = find_path({"TERM": "foot", "LANG": "C.UTF-8"})
+    app = make_app(
+        clock=clock,
+        desk=lambda: Desk(clock),
+        terminal=lambda write: TerminalAlerts(out.append, path, TerminalOptions()),
+    )
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        monkeypatch.setattr(app, "bell", lambda: rings.append(True))
+        await until(pilot, lambda: bool(app.calling._desk and app.calling._desk.terminal))
         for _ in range(5):
             monitor_of(app).fire()
         await pilot.pause()
-        assert len(rings) == 1
+        assert out.count("\a") == 1
+        assert len([text for text in out if "777;notify" in text]) == 5
         assert len(app._notifications) == 1
         monitor_of(app).fire(kind="resolved")
         monitor_of(app).fire(delivered=False)
-        assert len(rings) == 1
+        assert len(out) == 6
+        clock.now += 60
+        app.tick()
+        assert out[-1] == "\x1b]2;(2!) flowtape\a"
         await pilot.press("m")
-        assert isinstance(app.clock, Clock)
-        app.clock.now += 60
+        clock.now += 60
         monitor_of(app).fire(when="[bold]markup[/] \x1b[2J")
         await until(pilot, lambda: "[bold]markup" in screen_text(app))
-        assert len(rings) == 1
+        assert out.count("\a") == 1
         assert "\x1b" not in screen_text(app)
+    assert out[-1] == "\x1b[23;2t"
+
+
+async def test_a_sink_that_fails_is_on_the_status_line() -> None:
+    class Failing:
+        def status(self) -> tuple[SinkStatus, ...]:
+            return (
+                SinkStatus("ops", "webhook", 3, None, 0, 0, 0, 0, "HTTP 503"),
+                SinkStatus("log", "file", 0, None, 9, 0, 0, 0, ""),
+            )
+
+    desk: Any = Desk(Clock())
+    desk.courier = Failing()
+    app = make_app(desk=lambda: desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: bool(app.calling._desk))
+        await frame(app, pilot, steps=12)
+        await until(pilot, lambda: "ops not delivering" in screen_text(app))
+        assert "log not" not in screen_text(app)
 
 
 async def test_acknowledging_clears_the_badge() -> None:

@@ -1,4 +1,4 @@
-"""Bells and toasts stay few however many rules fire."""
+"""Toasts stay few however many rules fire; markets and speeds step."""
 
 from __future__ import annotations
 
@@ -12,26 +12,10 @@ from tui.display import Display, next_speed
 EVENT: AlertEvent = alert(make_view(steps=5))
 
 
-def test_a_rule_rings_at_most_every_five_seconds() -> None:
+def test_what_is_resolved_or_held_back_raises_none() -> None:
     attention = Attention()
-    rings = [now / 10 for now in range(200) if attention.ring(EVENT, now / 10)]
-    assert rings == [0.0, 5.0, 10.0, 15.0]
-
-
-def test_many_rules_ring_at_most_every_second() -> None:
-    attention = Attention()
-    rings = [now for now in range(100) if attention.ring(replace(EVENT, rule=f"r{now}"), now / 10)]
-    assert len(rings) == 10
-
-
-def test_what_is_muted_resolved_or_held_back_does_not_ring() -> None:
-    attention = Attention()
-    assert not attention.ring(replace(EVENT, kind="resolved"), 0)
-    assert not attention.ring(replace(EVENT, delivered=False), 0)
-    attention.muted = True
-    assert not attention.ring(EVENT, 0)
-    attention.muted = False
-    assert attention.ring(EVENT, 0)
+    assert attention.toast(replace(EVENT, kind="resolved"), 0) is None
+    assert attention.toast(replace(EVENT, delivered=False), 0) is None
 
 
 def test_toasts_count_what_they_left_out() -> None:

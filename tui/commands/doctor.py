@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         *python_and_packages(),
         *terminal(os.environ, interactive=sys.stdin.isatty() and sys.stdout.isatty(), size=_size()),
         *configuration(getattr(args, "config", None), os.environ),
+        *notifications(getattr(args, "config", None), os.environ),
     ]
     for line in report(findings):
         print(line)
@@ -144,7 +145,7 @@ def terminal(
     if found.multiplexer == "tmux":
         yield from _tmux(found, run)
     elif found.multiplexer == "screen":
-        yield Finding("ok", "screen", "colours are kept to 256, notifications do not pass", "tmux lets more through")
+        yield Finding("ok", "screen", "colours are kept to 256")
     if found.ssh:
         yield Finding(
             "ok", "SSH", "pictures cross the network", "over a slow link: fps = 5 in the configuration, or `ssh -C`"
@@ -202,18 +203,6 @@ def _tmux(found: Terminal, run: Run) -> Iterator[Finding]:
         return
     major, minor = tmux.version
     yield Finding("ok", "tmux", f"{major}.{minor}")
-    if tmux.version >= (3, 3):
-        if tmux.passthrough in ("on", "all"):
-            yield Finding(
-                "ok", "tmux notifications", f"allow-passthrough is {tmux.passthrough}: they reach the desktop"
-            )
-        else:
-            yield Finding(
-                "warn",
-                "tmux notifications",
-                f"allow-passthrough is {tmux.passthrough or 'not known'}: only the bell gets out",
-                "in ~/.tmux.conf: set -g allow-passthrough on",
-            )
     if tmux.rgb:
         yield Finding("ok", "tmux colours", "24-bit colours reach the outer terminal")
     elif tmux.rgb is None:
@@ -247,6 +236,30 @@ def configuration(path: Path | None, environ: Mapping[str, str]) -> Iterator[Fin
         )
     for text in load_themes(themes_dir(environ)).problems:
         yield Finding("warn", "themes", text)
+
+
+def notifications(path: Path | None, environ: Mapping[str, str], run: Run = run_command) -> Iterator[Finding]:
+    """The ways that alerts take: through the terminal to the desktop, and to the sinks."""
+    from tui.commands.notify import advice
+    from tui.delivery.building import destinations
+    from tui.delivery.terminals import find_path
+
+    config = load(path, environ=environ, validators=VALIDATORS).config
+    tmux = ask(run) if detect(environ).multiplexer == "tmux" else None
+    wanted = None if config.notify.desktop == "auto" else config.notify.desktop
+    way = find_path(environ, wanted=wanted, tmux=tmux)
+    hints = advice(way)
+    inside = f" inside {way.multiplexer}" if way.multiplexer else ""
+    shown = "the bell only" if way.protocol == "none" else f"{way.protocol.upper().replace('OSC', 'OSC ')}{inside}"
+    if way.passes is False and way.protocol != "none":
+        shown = f"{shown}, which tmux holds back: only the bell gets out"
+    level: Level = "warn" if way.passes is False and way.protocol != "none" else "ok"
+    yield Finding(level, "notifications", f"{shown} ({way.reason})", "; ".join(hints))
+    for to in destinations(config.sinks, environ):
+        if to.problem:
+            yield Finding("fail", f"sink {to.name}", to.problem, "alerts wait for it until that is put right")
+        else:
+            yield Finding("ok", f"sink {to.name}", to.kind, f"try it: flowtape notify test --sink {to.name}")
 
 
 def _size() -> tuple[int, int] | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +25,18 @@ if TYPE_CHECKING:
     from engine.checkpoint import Store
     from engine.instrument import Instrument
     from engine.metrics.names import Metric
+    from engine.sampling import Sampler
+    from tui.app import FlowtapeApp
     from tui.arrangement import Arrangement
     from tui.config.model import Config
+    from tui.delivery.courier import Courier
+    from tui.delivery.desk import Desk
+    from tui.delivery.terminal import TerminalAlerts
     from tui.monitor import AlertFields, Playback
     from tui.session import Session
+
+#: At the end, how long what was just told may still take to leave, s.
+_GRACE_S = 3.0
 
 
 def add_screen_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,16 +129,29 @@ def _open(
     config = loaded.config
     volume = day_lots(args)
     store = CheckpointFiles(fresh=args.fresh) if config.checkpoint else None
-    monitor = Opening(lambda: _session(config, sources(), volume, store), asked, playback)
+    desks: list[Desk] = []
+
+    def desk() -> Desk:
+        from tui.delivery.desk import Desk
+
+        if not desks:
+            after = parse_duration(config.notify.trouble_after)
+            desks.append(Desk(time.monotonic, replay=playback is not None, trouble_after=after))
+        return desks[0]
+
+    monitor = Opening(lambda: _session(config, sources(), volume, store, desk().samplers), asked, playback)
     ended: list[Failure | UsageError] = []
 
     async def start() -> None:
         gc.enable()
+        sinks = asyncio.create_task(_open_sinks(config, desk(), app))
         try:
             await monitor.run()
         except (Failure, UsageError) as error:  # nothing to show: say so where it can be read
             ended.append(error)
             app.exit()
+        finally:
+            await sinks
 
     holdings = Holdings(state_dir() / "positions.json")
     app = FlowtapeApp(
@@ -138,7 +162,9 @@ def _open(
             theme=args.theme or config.theme,
             themes_dir=themes_dir(),
             keys=config.keys,
-            sound=config.notify.bell,
+            muted=not config.notify.bell and config.notify.desktop == "none",
+            desk=desk,
+            terminal=lambda write: _terminal_alerts(config, write),
             look=Look(
                 config.windows.flow,
                 config.windows.ofi,
@@ -159,9 +185,45 @@ def _open(
     )
     mouse = mouse_default(os.environ) if args.mouse == "auto" else args.mouse == "on"
     app.run(mouse=mouse)
+    _close_sinks(desks)
     if ended:
         raise ended[0]
     return app.return_code or 0
+
+
+async def _open_sinks(config: Config, desk: Desk, app: FlowtapeApp) -> None:
+    if not config.sinks or desk.replay:
+        return
+    loop = asyncio.get_running_loop()
+
+    def report(source: str, text: str) -> None:
+        # In the courier's thread; at the end the loop may have gone before it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(app.report, f"sink {source}", text)
+
+    def begin() -> Courier:
+        from tui.delivery.building import open_courier
+
+        return open_courier(config.sinks, report)
+
+    desk.courier = await asyncio.to_thread(begin)
+
+
+def _close_sinks(desks: Sequence[Desk]) -> None:
+    for desk in desks:
+        left = desk.courier.close(_GRACE_S) if desk.courier is not None else 0
+        if left:
+            print(f"flowtape: {left} alerts are not delivered yet; they wait for the next start", file=sys.stderr)
+
+
+def _terminal_alerts(config: Config, write: Callable[[str], None]) -> TerminalAlerts:
+    from tui.delivery.terminal import TerminalAlerts, TerminalOptions
+    from tui.delivery.terminals import path_here
+    from tui.panels import glyphs
+
+    notify = config.notify
+    path = path_here(notify.desktop, ascii_only=glyphs.current() is glyphs.ASCII)
+    return TerminalAlerts(write, path, TerminalOptions(notify.bell, title=notify.title, severity=notify.severity))
 
 
 def _session(
@@ -169,6 +231,7 @@ def _session(
     sources: Sources,
     volume: Callable[[Instrument], int | None],
     store: Store | None = None,
+    samplers: Callable[[Instrument], Iterable[Sampler]] = lambda _: (),
 ) -> Session:
     """The engine, ready to run."""
     from engine.alerts.presets import preset_rules
@@ -200,6 +263,7 @@ def _session(
         chart=True,
         day_lots=volume,
         fees=fees_of(config),
+        samplers=samplers,
         store=store,
         warm=True,
     )

@@ -1,4 +1,4 @@
-"""From the configuration to sinks that can send. What is wrong with one is its problem alone."""
+"""From the configuration to a terminal and sinks that can send. What is wrong with one is its problem alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.duration import parse_duration
+from tui.config.paths import state_dir
 from tui.config.sinks import AnySink, AppriseSink, CommandSink, FileSink, WebhookSink
-from tui.delivery.courier import Destination
+from tui.delivery.courier import Courier, Destination, Report
+from tui.delivery.notification import Origin
+from tui.delivery.outbox import Outbox
 from tui.delivery.secret import SecretError, read_secret
 from tui.delivery.sink import Route, Sink
+
+
+def outbox_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where letters wait: one file for all processes of the user."""
+    return state_dir(environ) / "outbox.db"
+
+
+def open_courier(sinks: Sequence[AnySink], report: Report, origin: Origin = "live") -> Courier:
+    """A courier, begun. What is not live waits in memory only, and is limited by its own clock: the same recording
+    played again is told again."""
+    live = origin == "live"
+    courier = Courier(
+        destinations(sinks),
+        lambda: Outbox(outbox_path() if live else None),
+        report,
+        origin=origin,
+        by_tape=origin == "recording",
+    )
+    courier.start()
+    return courier
 
 
 def destinations(sinks: Sequence[AnySink], environ: Mapping[str, str] = os.environ) -> list[Destination]:

@@ -27,7 +27,7 @@ class Desk:
         self.last: Notification | None = None
         self.told = 0
         self._clock = clock
-        self._replay = replay
+        self.replay = replay
         self._everything = everything
         self._trouble_after = trouble_after
         self._simulated: set[str] = set()
@@ -39,7 +39,7 @@ class Desk:
 
     def origin(self, market: str) -> Origin:
         """Where a market's tape comes from."""
-        if self._replay:
+        if self.replay:
             return "recording"
         return "simulator" if market in self._simulated or market.startswith("sim:") else "live"
 

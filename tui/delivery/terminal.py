@@ -30,12 +30,12 @@ class TerminalOptions:
 class TerminalAlerts:
     """Writes to the terminal through `write`, which must not wait. Seconds of any clock are given with every call.
 
-    The bell always rings, whatever else the terminal shows: it is what every terminal and multiplexer passes on.
+    The bell rings whatever else the terminal shows: it is what every terminal and multiplexer passes on.
     """
 
     def __init__(self, write: Callable[[str], None], path: Path, options: TerminalOptions) -> None:
         self.path = path
-        self.muted = not options.bell
+        self.muted = False
         self._write = write
         self._options = options
         self._rules: dict[tuple[str, str], float] = {}
@@ -49,7 +49,7 @@ class TerminalAlerts:
             return
         if SEVERITIES.index(note.severity) < SEVERITIES.index(self._options.severity):
             return
-        if note.kind == "test" or self._rings(note, now):
+        if self._options.bell and (note.kind == "test" or self._rings(note, now)):
             self._write(BEL)
         if self._options.desktop and self.path.protocol != "none":
             self._summarise(now, note.t, "live")

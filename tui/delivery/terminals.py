@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tui.delivery.escapes import Multiplexer, Protocol
 from tui.terminal import detect
-from tui.tmux import Tmux
+from tui.tmux import Tmux, ask
 
 #: By name of the program. VTE stands for GNOME Terminal and its kin, which show OSC 777 where they are patched to
 #: (Fedora) and swallow it elsewhere; rxvt-unicode needs its `notify` extension.
@@ -107,6 +107,13 @@ def find_path(
         hint=_HINTS.get(program, ""),
         passes=_passes(tmux) if terminal.multiplexer == "tmux" else None,
     )
+
+
+def path_here(desktop: str, environ: Mapping[str, str] = os.environ, *, ascii_only: bool | None = None) -> Path:
+    """The path from this process; asks tmux, which may take a second or two. `desktop` is the setting."""
+    tmux = ask() if detect(environ).multiplexer == "tmux" else None
+    wanted: dict[str, Protocol] = {"osc9": "osc9", "osc777": "osc777", "osc99": "osc99", "none": "none"}
+    return find_path(environ, wanted=wanted.get(desktop), tmux=tmux, ascii_only=ascii_only)
 
 
 def _passes(tmux: Tmux | None) -> bool | None:

@@ -10,6 +10,7 @@ from engine.view import ChannelView, EngineView, MarketView, PlayView
 from tui.panels import format as fmt
 from tui.panels.base import TRUSTED, Role, RowPanel, Run, Runs, message_rows, spread_row, trust_text
 from tui.panels.glyphs import Glyphs
+from tui.untrusted import escape_text
 
 #: A latency below this can't be: the clocks differ.
 SKEW_MS = -1.0
@@ -60,6 +61,7 @@ def status_items(
     paused_for: float | None = None,
     muted: bool = False,
     fps: float = 0.0,
+    delivery: str = "",
 ) -> list[Item]:
     """What the line says, in its order."""
     items: list[Item | None] = []
@@ -79,6 +81,8 @@ def status_items(
             items.append(Item(3, "toxic", f"{fmt.size(float(view.holes)).strip()} trades missing"))
         if view.skipped:
             items.append(Item(3, "toxic", f"{fmt.size(float(view.skipped)).strip()} rows refused"))
+    if delivery:
+        items.append(Item(1, "alert", escape_text(delivery, 40)))
     items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))
     if muted:
         items.append(Item(4, "dim", "muted"))
@@ -104,7 +108,8 @@ def status_row(items: list[Item], clock: str, width: int) -> Runs:
 
 
 class Status(RowPanel):
-    """One row. The app sets `paused_for`, `muted` and `fps`; `now` gives the wall clock in ns."""
+    """One row. The app sets `paused_for`, `muted`, `fps` and `delivery` (what of it fails); `now` gives the wall
+    clock in ns."""
 
     DEFAULT_CSS = "Status { height: 1; }"
     HZ = 1.0
@@ -116,6 +121,7 @@ class Status(RowPanel):
         super().__init__(id=id, classes=classes)
         self.paused_for: float | None = None  # seconds; None: not paused
         self.muted = False
+        self.delivery = ""
         self.fps = 0.0  # frames shown a second; 0: not known
         self._now = now
 
@@ -123,5 +129,7 @@ class Status(RowPanel):
         """The one row; it needs no market to be there."""
         if self.overview is None:
             return message_rows("starting", width, height)
-        items = status_items(self.view, self.overview, self._glyphs, self.paused_for, self.muted, self.fps)
+        items = status_items(
+            self.view, self.overview, self._glyphs, self.paused_for, self.muted, self.fps, self.delivery
+        )
         return [status_row(items, f"{fmt.clock(self._now())} UTC", width)][:height]

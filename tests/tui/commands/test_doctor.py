@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tui.commands import doctor
-from tui.commands.doctor import Finding, configuration, python_and_packages, report, terminal
+from tui.commands.doctor import Finding, configuration, notifications, python_and_packages, report, terminal
 
 UTF8 = {"LANG": "en_US.UTF-8"}
 
@@ -96,10 +96,10 @@ def test_colours_that_the_user_declined_are_no_defect() -> None:
 @pytest.mark.parametrize(
     ("run", "levels"),
     [
-        (_tmux(), ["ok", "warn", "ok"]),
-        (_tmux("on"), ["ok", "ok", "ok"]),
-        (_tmux("on", "256,title"), ["ok", "ok", "warn"]),
-        (_tmux("on", ""), ["ok", "ok", "ok"]),
+        (_tmux(), ["ok", "ok"]),
+        (_tmux("on"), ["ok", "ok"]),
+        (_tmux("on", "256,title"), ["ok", "warn"]),
+        (_tmux("on", ""), ["ok", "ok"]),
         (_tmux(None, None, "tmux 3.2a"), ["ok", "ok"]),
         (_tmux(None, None, None), ["warn"]),
     ],
@@ -120,6 +120,37 @@ def test_the_configuration_and_its_problems(tmp_path: Path) -> None:
     findings = list(configuration(file, environ))
     assert [finding.level for finding in findings] == ["ok", "fail"]
     assert findings[1].text == f'{file}:2: thme: unknown key "thme", did you mean "theme"?; ignored'
+
+
+@pytest.mark.parametrize(
+    ("environ", "passthrough", "level", "text"),
+    [
+        ({"TERM": "foot"}, None, "ok", "OSC 777 (the terminal is foot"),
+        ({"TERM": "xterm-256color"}, None, "ok", "the bell only (the terminal is not known)"),
+        ({"TERM": "tmux-256color", "TMUX": "x"}, "on", "ok", "OSC 99 inside tmux (the terminal is kitty"),
+        ({"TERM": "tmux-256color", "TMUX": "x"}, "off", "warn", "OSC 99 inside tmux, which tmux holds back"),
+    ],
+)
+def test_the_path_of_notifications(
+    tmp_path: Path, environ: dict[str, str], passthrough: str | None, level: str, text: str
+) -> None:
+    def run(command: Sequence[str]) -> str | None:
+        return "tmux 3.4" if command[1] == "-V" else passthrough if command[1] == "show-options" else "xterm-kitty"
+
+    (found,) = notifications(None, {"XDG_CONFIG_HOME": str(tmp_path), **environ, **UTF8}, run)
+    assert (found.about, found.level) == ("notifications", level)
+    assert found.text.startswith(text)
+    assert ("allow-passthrough on" in found.advice) == (level == "warn")
+
+
+def test_sinks_that_can_not_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(
+        '[[sinks]]\nname="a"\nkind="webhook"\nurl_env="NOT_SET"\n[[sinks]]\nname="b"\nkind="file"\npath="x"\n'
+    )
+    found = _by_name(list(notifications(file, {"TERM": "foot", **UTF8})))
+    assert (found["sink a"].level, found["sink b"].level) == ("fail", "ok")
+    assert found["sink a"].text == "the environment variable NOT_SET is not set"
 
 
 def test_a_broken_theme_of_the_user_is_told(tmp_path: Path) -> None:
