@@ -234,31 +234,20 @@ def _session(
     samplers: Callable[[Instrument], Iterable[Sampler]] = lambda _: (),
 ) -> Session:
     """The engine, ready to run."""
-    from engine.alerts.presets import preset_rules
     from engine.metrics.names import parse_metrics
     from engine.runtime import Runtime
     from tui.config.fees import fees_of
-    from tui.monitor import AlertFields
     from tui.panels import flow, imbalance, toxicity
-    from tui.session import Session, rule_of
+    from tui.session import Session, configured_rules
 
-    own = [
-        rule_of(
-            AlertFields(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity),
-            alert.message,
-        )
-        for alert in config.alerts
-        if alert.enabled
-    ]
     # Also what no panel shows at the moment: a number must not begin when one looks at it.
     windows = config.windows
     gauges = imbalance.gauges(windows.flow, windows.ofi)
     shown = (*(gauge.metric for gauge in gauges), *toxicity.METRICS, *flow.metrics(windows.flow))
-    rules = (*preset_rules(config.presets), *own)
     metrics = [*parse_metrics(",".join(shown)), *later_metrics(config)]
     runtime = Runtime(
         sources.feeds,
-        rules=rules,
+        rules=configured_rules(config),
         metrics=metrics,
         chart=True,
         day_lots=volume,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -25,12 +23,12 @@ from engine.tape import Ints
 from engine.view import Notice
 from tui.commands.begin import Begin, add_begin_argument, read_begin
 from tui.commands.failure import Failure, UsageError
+from tui.commands.progress import show_progress
 from tui.commands.sources import Sources, add_source_arguments, day_lots, open_sources, read_config
 from tui.config.fees import fees_of
 from tui.untrusted import escape_text
 
 DEFAULT_METRICS = "last,mid,spread_bps,delta(60s),cvd,ti(60s),ofi(10s),imbalance(5),vpin(adv/50,50)"
-_PROGRESS_S = 0.5
 _encode = msgspec.json.Encoder().encode
 
 
@@ -277,7 +275,7 @@ async def _stream(
         on_notice=_tell,
     )
     tasks = {asyncio.create_task(runtime.run()), asyncio.create_task(span.passed.wait())}
-    progress = asyncio.create_task(_progress(runtime)) if sys.stderr.isatty() and not out.isatty() else None
+    progress = asyncio.create_task(show_progress(runtime)) if sys.stderr.isatty() and not out.isatty() else None
     try:
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -309,15 +307,3 @@ async def _stream(
 
 def _tell(notice: Notice) -> None:
     print(f"flowtape: {escape_text(notice.source, 120)}: {escape_text(notice.text, 500)}", file=sys.stderr)
-
-
-async def _progress(runtime: Runtime) -> None:
-    began = time.monotonic()
-    while True:
-        await asyncio.sleep(_PROGRESS_S)
-        if time.monotonic() - began < 1:
-            continue
-        clock = max((market.t for market in runtime.markets.values()), default=0)
-        messages = sum(market.messages for market in runtime.markets.values())
-        at = datetime.fromtimestamp(clock / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        print(f"\r\x1b[K{at} UTC  {messages:,} messages", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""The watcher that runs without a screen: its log, its health file, what it tells its supervisor."""
