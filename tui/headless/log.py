@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -71,18 +72,17 @@ class LogLines:
 
     def _tell_dropped(self) -> None:
         dropped = self._dropped
-        if dropped and self._put(
-            self._line("warning", "log", f"{dropped} lines were dropped", None, {"dropped": dropped})
-        ):
-            self._dropped -= dropped
+        if dropped:
+            line = self._line("warning", "log", f"{dropped} lines were dropped", None, {"dropped": dropped})
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(line)
+                self._dropped -= dropped
 
-    def _put(self, data: bytes) -> bool:
+    def _put(self, data: bytes) -> None:
         try:
             self._queue.put_nowait(data)
         except queue.Full:
             self._dropped += 1
-            return False
-        return True
 
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:
