@@ -88,6 +88,7 @@ class Reason(IntEnum):
     NO_MESSAGES = 14
     BAD_CHECKSUM = 15
     DELISTED = 16
+    MEMBERS_OUT = 17
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -108,4 +109,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.NO_MESSAGES: "no message for too long",
     Reason.BAD_CHECKSUM: "the book is not what its checksum says",
     Reason.DELISTED: "no longer traded, as the venue says",
+    Reason.MEMBERS_OUT: "some of its markets are left out",
 }

@@ -12,6 +12,7 @@ from engine.fees import FeeSchedule
 from engine.histogram import histogram
 from engine.holding import holding
 from engine.market import Market
+from engine.merged import members_of, merged_ladder
 from engine.metrics.cost_table import CostRow, MarketBook, walk_table
 from engine.metrics.names import parse_metric
 from engine.tape import NO_ASK, NO_BID, Channel, Ints
@@ -21,6 +22,7 @@ from engine.view import (
     LadderView,
     MarketSummary,
     MarketView,
+    MemberView,
     RuleView,
     SeriesView,
     TradeView,
@@ -43,14 +45,20 @@ def market_view(
 
     Costs are compared with those of `others` that trade the same base currency."""
     read = values(market, request.metrics)
+    markets = {other.instrument.market: other for other in others}
+    book, ladder = market.trust.view(Channel.BOOK), None
+    members: tuple[MemberView, ...] = ()
+    if market.instrument.members:
+        ladder, book = merged_ladder(market, markets, request)
+        members = members_of(market, markets)
     return MarketView(
         instrument=market.instrument,
         t=market.t,
         recv=market.recv,
         latency_ms=statistics.median(market.latency) / 1e6 if market.latency else None,
-        book=market.trust.view(Channel.BOOK),
+        book=book,
         trades=market.trust.view(Channel.TRADES),
-        ladder=_ladder(market, request),
+        ladder=ladder or _ladder(market, request),
         tape=_tape(market, request),
         series=_series(market, request),
         metrics=read,
@@ -62,10 +70,11 @@ def market_view(
         warmed=_warmed(market, request.metrics),
         warmup={key: parse_metric(key).spec.warmup for key, value in read.items() if value is None},
         since=_since(market, request.metrics),
-        costs=tuple(_costs(market, others, request.notionals)) if request.notionals else (),
+        costs=tuple(_costs(market, markets.values(), request.notionals)) if request.notionals else (),
         fees=fee_view(market.context.fees) if request.notionals else None,
         histogram=histogram(market, request.histogram_rows, request.anchor) if request.histogram_rows else None,
         position=None if request.position is None else holding(market, request.position),
+        members=members,
     )
 
 

@@ -311,7 +311,7 @@ class Runtime:
             return None
         found.flush()
         watch = self._watches.get(market)
-        others = self.markets.values() if request.notionals else ()
+        others = self.markets.values() if request.notionals or found.instrument.members else ()
         return market_view(found, request, watch.views() if watch else (), others)
 
     def overview(self) -> EngineView:

@@ -51,6 +51,7 @@ class LadderRow:
     ask: int
     sold: int  # session volume of taker sells at this price
     bought: int
+    held_by: str = ""  # in a composite: initial of the member with most of what rests here
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,30 @@ class FeeView:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberView:
+    """One market of a composite. Prices in the quote currency of the composite, amounts in base units; None: unknown.
+
+    `best_bid` and `best_ask`: no other member that is in has a better one, taker fees included.
+    """
+
+    market: str
+    initial: str  # what marks its sizes in the merged ladder
+    book: ChannelView
+    trades: ChannelView
+    counted: bool  # its trades are in the sum now
+    last: float | None
+    bid: float | None
+    ask: float | None
+    all_in_bid: float | None  # what a taker gets, the fee taken off
+    all_in_ask: float | None  # what a taker pays, the fee added
+    best_bid: bool
+    best_ask: bool
+    cvd: float | None
+    delta: float | None  # of 60 s
+    share: float | None  # of the composite's volume of the last hour, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The provenance of one number: what it means, over what, and how much of that is known."""
 
@@ -301,6 +326,7 @@ class MarketView:
     fees: FeeView | None = None  # with `costs`, where the user has configured them
     histogram: HistogramView | None = None
     position: PositionView | None = None
+    members: tuple[MemberView, ...] = ()  # of a composite
 
 
 @dataclass(frozen=True, slots=True)

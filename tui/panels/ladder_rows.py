@@ -114,7 +114,7 @@ def ladder_rows(
             place = glyphs.best_ask
         elif row.px == poc:
             place = glyphs.poc
-        mark = " "
+        mark = row.held_by or " "  # in a composite: who has most of what rests here
         if row.px == last_px and last is not None:
             mark = glyphs.up if last.side > 0 else glyphs.down if last.side < 0 else glyphs.dot
         shown.append(
