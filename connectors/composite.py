@@ -20,6 +20,7 @@ from math import gcd, lcm
 
 import numpy as np
 
+from connectors.nearest import did_you_mean
 from engine.codes import Channel, Flag, Kind, Reason, Trust
 from engine.feed import Engine, Feed, Levels, Sink, SourceError
 from engine.history import Bars, History, HistoryError
@@ -67,14 +68,12 @@ def currencies(symbol: str) -> tuple[str, str]:
     return base, quote
 
 
-def parse(symbol: str, named: Mapping[str, Composite] | None = None) -> Composite:
-    """The composite of what stands behind `composite:`. SourceError with how to write one."""
-    known = (named or {}).get(symbol)
-    if known is not None:
-        return known
+def parse(symbol: str, named: Sequence[str] = ()) -> Composite:
+    """The composite of what stands behind `composite:`, other than one of the names there are. SourceError with how to
+    write one."""
     own, at, rest = symbol.partition("@")
     if not at:
-        names = f" (there are {', '.join(named)})" if named else ""
+        names = f"{did_you_mean(symbol, named)} (there are {', '.join(named)})" if named else ""
         raise SourceError(
             f"there is no composite {symbol[:60]!r}{names}; write composite:BTC/USDT@binance+bybit+okx, "
             "or name one in [composites] of the configuration"
@@ -138,6 +137,8 @@ class Joined:
         self._said: tuple[Trust, Reason] | None = None
         self._rates: dict[str, tuple[float, int]] = {}  # currency: (its worth in our quote, when)
         self._first = 0  # receive time of the first news
+        self._days: dict[str, Fraction] = {}
+        self._prices: dict[str, Fraction] = {}  # of inverse members
         self._id = 0
         self._texts: dict[int, str] = {}
 
@@ -226,6 +227,8 @@ class Joined:
             self.trade(member, recv, ts, int(r["px"]), int(r["qty"]), int(r["side"]), int(r["flags"]) & ~Flag.LAST)
         elif kind == Kind.HOLE:
             self.hole(member, recv, ts, int(r["qty"]))
+        elif kind == Kind.DAY_VOLUME:
+            self.day_volume(member, recv, ts, int(r["qty"]))
         else:
             aux = int(r["aux"])
             self.status(member, recv, ts, Trust(aux & 0xFF), Reason(aux >> 8))
@@ -257,6 +260,21 @@ class Joined:
             self._said = said
             sink.status(recv, ts, Channel.TRADES, *said)
 
+    def day_volume(self, member: Instrument, recv: int, ts: int, lots: int) -> None:
+        """A member's volume of 24 hours; the sum is told when all have told theirs."""
+        if member.market not in self.composite.members:
+            return
+        amount = lots * Fraction(member.lot) * Fraction(member.contract)
+        if member.kind == "inverse":
+            price = self._prices.get(member.market)
+            if price is None:
+                return  # it is told again within the hour
+            amount /= price
+        self._days[member.market] = amount
+        if len(self._days) == len(self.composite.members) and (sink := self._ready(recv)) is not None:
+            assert self._instrument is not None
+            sink.day_volume(recv, ts, self._size_text(round(sum(self._days.values()) / Fraction(self._instrument.lot))))
+
     # ---- units
 
     def _ratios(self, member: Instrument) -> tuple[int, int]:
@@ -273,6 +291,7 @@ class Joined:
         if member.kind == "inverse":
             if px <= 0:
                 return None
+            self._prices[member.market] = price
             lots = round(
                 qty * Fraction(member.lot) * Fraction(member.contract) / price / Fraction(self._instrument.lot)
             )
@@ -308,7 +327,7 @@ class Joined:
 def _of_trades(rows: Rows) -> Bools:
     """Which rows are trades, or tell of them."""
     said: Bools = (rows["kind"] == Kind.STATUS) & (rows["channel"] == Channel.TRADES)
-    return said | np.isin(rows["kind"], (Kind.TRADE, Kind.HOLE))
+    return said | np.isin(rows["kind"], (Kind.TRADE, Kind.HOLE, Kind.DAY_VOLUME))
 
 
 class Told:
@@ -366,6 +385,8 @@ class Told:
     def day_volume(self, recv: int, ts: int, size: str) -> None:
         """See Sink."""
         self.sink.day_volume(recv, ts, size)
+        for joined in self._joined:
+            joined.day_volume(self.instrument, recv, ts, self.instrument.lots(size))
 
     def liquidation(self, recv: int, ts: int, px: str, size: str, side: int) -> None:
         """See Sink."""

@@ -150,6 +150,7 @@ ACTIONS: tuple[Action, ...] = (
     _panel("0", "signal", "Signal"),
     _panel("v", "profile", "Profile and pattern"),
     _panel("l", "liquidity", "Liquidity"),
+    _panel("o", "members", "Venues of a composite"),
     Action("layout", ("L",), "Next layout", "Other panels: the layouts by name, yours too", "Panels", call="layout(1)"),
     Action("save_layout", ("S",), "Save layout", "Keep these panels as a layout in your configuration", "Panels", APP),
     Action(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 #: Every panel a layout may name. The last two show a second market; they appear on wide screens only.
 PANEL_IDS: tuple[str, ...] = (
     "ladder", "cvd", "imbalance", "toxicity", "flow", "alerts", "tape",
-    "cost", "risk", "signal", "profile", "liquidity", "ladder2", "cvd2",
+    "cost", "risk", "signal", "profile", "liquidity", "members", "ladder2", "cvd2",
 )  # fmt: skip
 SECOND: tuple[str, ...] = ("ladder2", "cvd2")
 MOST_COLUMNS = 4

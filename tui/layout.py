@@ -110,6 +110,14 @@ PANELS: tuple[Panel, ...] = (
         11,
         0,
     ),
+    Panel(
+        "members",
+        "Venues of a composite",
+        "The markets that a composite sums: trust, cumulative delta and share of the volume of each, and the best "
+        "prices with the taker fee taken off and added. One that is lost or stale is left out, and says so.",
+        8,
+        0,
+    ),
 )
 TITLES: Mapping[str, str] = {panel.id: panel.title for panel in PANELS}
 _LEAST = {panel.id: panel.least for panel in PANELS} | {"ladder2": 14, "cvd2": 9}

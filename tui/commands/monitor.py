@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.sources:
             simulated = [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
             args.sources = list(loaded.config.markets) or simulated
-        check_venues(args.sources)
+        check_venues(args.sources, loaded)
         return _open(args, loaded, lambda: open_sources(args, loaded, paced=True), args.sources)
     finally:
         gc.enable()

@@ -18,12 +18,15 @@ from tui.untrusted import escape_text
 
 if TYPE_CHECKING:
     from connectors.archives.archive import FileArchive
+    from connectors.composite import Composite
     from connectors.replay import Playback
     from connectors.venues import VenueSettings
     from tui.config.model import Venue
 
 #: Where simulated time begins when nobody watches it pass: the same command gives the same numbers.
 SIMULATED_START = 1_735_732_800_000_000_000  # 2025-01-01 12:00 UTC
+#: A market made of several: not a venue, but written as one.
+COMPOSITE = "composite"
 _MARKET = re.compile(r"([a-z][a-z0-9_]*):(\S.*)")
 
 
@@ -90,16 +93,28 @@ def split_market(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def check_venues(markets: Sequence[str]) -> None:
+def check_venues(markets: Sequence[str], loaded: LoadedConfig) -> None:
     """Every venue is known, before anything is loaded for it; raises Failure."""
     from connectors.venues import known_venue
 
     for text in markets:
         if (parts := split_market(text)) is not None:
             try:
-                known_venue(parts[0])
+                sources = _composite(parts[1], loaded).sources if parts[0] == COMPOSITE else (text,)
+                for source in sources:
+                    known_venue(source.partition(":")[0])
             except SourceError as error:
                 raise Failure(str(error)) from None
+
+
+def _composite(symbol: str, loaded: LoadedConfig) -> Composite:
+    """What `composite:SYMBOL` stands for; raises SourceError."""
+    from connectors.composite import Composite, checked, parse
+
+    given = loaded.config.composites.get(symbol)
+    if given is not None:
+        return checked(Composite(symbol, given.markets, given.rates))
+    return parse(symbol, tuple(loaded.config.composites))
 
 
 def open_sources(
@@ -169,6 +184,12 @@ def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list
         channels = tuple(part.strip() for part in args.channels.split(","))
         if not set(channels) <= {"trades", "book", "contract"} or not set(channels) & {"trades", "book"}:
             raise UsageError(f"--channels: {args.channels[:40]!r} must be of trades, book, contract, as trades,book")
+    asked = tuple(f"{venue}:{symbol}" for venue, symbols in wanted.items() for symbol in symbols)
+    composites = [_composite(symbol, loaded) for symbol in wanted.pop(COMPOSITE, ())]
+    for source in (source for composite in composites for source in composite.sources):
+        venue, _, symbol = source.partition(":")
+        if symbol not in wanted.setdefault(venue, []):
+            wanted[venue].append(symbol)
     feeds = []
     for venue, symbols in wanted.items():
         if venue in loaded.refused_venues:
@@ -177,7 +198,12 @@ def _live(args: argparse.Namespace, loaded: LoadedConfig, wanted: dict[str, list
                 f"the settings of {venue} are wrong, so it is not asked for anything:\n{escape_text(problems, 2000)}"
             )
         feeds.append(open_feed(venue, symbols, venue_settings(loaded, venue, channels, paced)))
-    markets = tuple(f"{venue}:{symbol}" for venue, symbols in wanted.items() for symbol in symbols)
+    if composites:
+        from connectors.composite import tap
+
+        feeds = tap(feeds, composites)
+    members = tuple(f"{venue}:{symbol}" for venue, symbols in wanted.items() for symbol in symbols)
+    markets = tuple(dict.fromkeys((*asked, *members)))
     return Sources(tuple(feeds), any(venue != "sim" for venue in wanted), markets)
 
 

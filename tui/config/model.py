@@ -72,6 +72,14 @@ class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     channels: tuple[Name, ...] | None = None
 
 
+class CompositeMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One instrument on several venues, watched as `composite:NAME`. `rates`: by the quote currency of a member the
+    market that tells its worth in that of the first."""
+
+    markets: Annotated[tuple[Text, ...], Meta(min_length=2, description="at least two markets")]
+    rates: dict[str, str] = field(default_factory=dict)
+
+
 class Fees(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the user pays on a venue, or on its markets of one kind ("binance:linear")."""
 
@@ -107,6 +115,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tape: Tape = Tape()
     keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
     venues: dict[str, Venue] = field(default_factory=dict)
+    composites: dict[str, CompositeMarket] = field(default_factory=dict)
     fees: dict[str, Fees] = field(default_factory=dict)
     simulator: Simulator = Simulator()
     presets: tuple[Text, ...] = ("toxic-flow", "one-sided-flow")  # ready rules

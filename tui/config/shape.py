@@ -14,7 +14,7 @@ import msgspec
 from tui.arrangement import columns_problem
 from tui.config.checks import Validators
 from tui.config.fees import fee_schedule, fees_name_problem
-from tui.config.model import Alert, Config, Fees, OwnLayout, Venue
+from tui.config.model import Alert, CompositeMarket, Config, Fees, OwnLayout, Venue
 from tui.config.positions import line_of
 from tui.config.problems import Problem, nearest, unknown_name
 from tui.config.sinks import Sink, sink_problem
@@ -32,11 +32,13 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("windows", "ofi"): "window",
     ("presets", "*"): "preset",
     ("venues", "*", "channels", "*"): "channel",
+    ("composites", "*", "markets", "*"): "market",
     ("simulator", "markets", "*"): "symbol",
 }
 # Where half of a table would do something else than was meant, all of it is left out.
 _WHOLE = {"alerts": "this alert is left out", "venues": "this venue is not used", "fees": "these fees are not used"} | {
     "layouts": "this layout is left out",
+    "composites": "this composite is left out",
     "sinks": "this sink is left out",
 }
 
@@ -128,7 +130,7 @@ class Reader:
             self._labels[path] = value["name"]
         try:
             result = kind(**self.struct(kind, value, path))
-            if kind in (Venue, Fees, OwnLayout) and len(self.problems) > before:
+            if kind in (Venue, CompositeMarket, Fees, OwnLayout) and len(self.problems) > before:
                 raise UnusableError
         finally:
             if kind is Venue and len(self.problems) > before:
@@ -311,7 +313,7 @@ def _variants(kind: Any) -> dict[str, type[msgspec.Struct]]:
 
 
 def _pattern(path: KeyPath) -> tuple[str, ...]:
-    free = {1} if path[0] in ("keys", "venues", "layouts") else set()
+    free = {1} if path[0] in ("keys", "venues", "layouts", "composites") else set()
     return tuple("*" if isinstance(part, int) or i in free else part for i, part in enumerate(path))
 
 

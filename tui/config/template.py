@@ -79,6 +79,12 @@ TEMPLATE = """\
 #rest = "https://testnet.example"
 #ws = "wss://testnet.example"
 
+# One instrument on several exchanges as one market: flowtape composite:BTC. Flow is summed in base units. A member that
+# is quoted in another currency needs the market that tells the rate.
+#[composites.BTC]
+#markets = ["binance:BTC/USDT", "bybit:BTC/USDT", "coinbase:BTC/USD"]
+#rates = { USD = "kraken:USDT/USD" }
+
 # What you pay on an exchange, or on its markets of one kind ("binance:spot", "binance:linear", "binance:inverse").
 # A tier is [30-day volume from which on it applies, maker fee, taker fee]; fees in basis points, negative = a rebate.
 # `volume` is what you traded in the last 30 days, `date` the day you read the fees. Copy them from your account.

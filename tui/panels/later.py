@@ -37,4 +37,8 @@ def make(
             from tui.panels.liquidity import Liquidity
 
             return Liquidity(id=name)
+        case "members":
+            from tui.panels.members import Members
+
+            return Members(id=name)
     return None

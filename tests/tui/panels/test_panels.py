@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from engine.view import ChannelView, EngineView, MarketView, PlayView, RuleView, TradeView, ViewRequest
+from engine.view import ChannelView, EngineView, MarketView, MemberView, PlayView, RuleView, TradeView, ViewRequest
 from tests.tui.panels.harness import PanelApp, check_runs, check_texts, painted
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, SHIB, FakeMarket, alert, empty_view, make_overview
 from tui.panels import glyphs
@@ -26,6 +26,7 @@ from tui.panels.flow import Flow
 from tui.panels.imbalance import Imbalance
 from tui.panels.ladder import Ladder
 from tui.panels.liquidity import Liquidity
+from tui.panels.members import Members
 from tui.panels.profile import Profile
 from tui.panels.risk import Risk
 from tui.panels.signal import Signal
@@ -35,7 +36,8 @@ from tui.panels.tape import Tape
 from tui.panels.toxicity import Toxicity
 
 PANELS = (
-    Ladder, CvdChart, Imbalance, Toxicity, Flow, Alerts, Tape, Strip, Status, Cost, Risk, Signal, Profile, Liquidity
+    Ladder, CvdChart, Imbalance, Toxicity, Flow, Alerts, Tape, Strip, Status, Cost, Risk, Signal, Profile, Liquidity,
+    Members,
 )  # fmt: skip
 STATES = ("LIVE", "WARMING", "RESYNC", "STALE", "SILENT", "CROSSED", "UNVERIFIABLE", "NONE")
 HOSTILE = "[b]x[/b]\x1b[31m漢字\u202ereversed\ttab\n" + "long " * 40
@@ -67,6 +69,13 @@ def odd_view(draw: random.Random, panel: RowPanel) -> tuple[MarketView, EngineVi
         state = draw.choice(STATES)
         return ChannelView(state, draw.choice(("", HOSTILE)), view.t - 3 * NS, 40, draw.choice((None, view.t, 0)))
 
+    def member() -> MemberView:
+        numbers = [draw.choice(VALUES) for _ in range(5)]
+        return MemberView(
+            draw.choice(("one:A/B", HOSTILE)), "O", channel(), channel(), draw.random() < 0.5, *numbers,
+            draw.random() < 0.5, draw.random() < 0.5, draw.choice(VALUES), draw.choice(VALUES), draw.choice(VALUES),
+        )  # fmt: skip
+
     rule = RuleView(
         draw.choice(("r", HOSTILE)), HOSTILE, draw.choice(("warming", "inactive", "pending", "firing", "clearing")),
         draw.choice(VALUES), draw.choice((0.0, -5.0, 1e30)), draw.choice((None, view.t)), 3, 1, draw.random() < 0.5,
@@ -80,6 +89,7 @@ def odd_view(draw: random.Random, panel: RowPanel) -> tuple[MarketView, EngineVi
         latency_ms=draw.choice((None, float("nan"), -1400.0, 0.2, 5e6)),
         holes=draw.choice((0, 3, 10**9)),
         skipped=draw.choice((0, 10**12)),
+        members=draw.choice(((), (member(),), (member(), member()) * 20)),
     )
     if draw.random() < 0.3:
         view = replace(view, ladder=replace(view.ladder, ok=False, rows=()))
