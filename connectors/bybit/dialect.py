@@ -16,6 +16,11 @@ from engine.instrument import Instrument
 DEPTH = 200
 #: Topics in one request: spot allows no more.
 TOPICS_A_REQUEST = 10
+_TOPICS = {
+    Channel.BOOK: f"orderbook.{DEPTH}",
+    Channel.TRADES: "publicTrade",
+    Channel.LIQUIDATIONS: "allLiquidation",
+}
 _PING_EVERY = 20.0
 
 
@@ -61,10 +66,7 @@ class BybitDialect:
         return BybitRule()
 
     def _requests(self, op: str, markets: Sequence[tuple[str, Channel]]) -> Sequence[Request]:
-        topics = [
-            f"publicTrade.{native}" if channel is Channel.TRADES else f"orderbook.{DEPTH}.{native}"
-            for native, channel in markets
-        ]
+        topics = [f"{_TOPICS[channel]}.{native}" for native, channel in markets]
         requests = []
         for start in range(0, len(topics), TOPICS_A_REQUEST):
             self._number += 1

@@ -11,7 +11,7 @@ import aiohttp
 from connectors.bybit.dialect import BybitDialect
 from connectors.bybit.instruments import CATEGORIES, VENUE, category_of
 from connectors.bybit.rest import BybitRest
-from connectors.bybit.traits import TRAITS
+from connectors.bybit.traits import traits_of
 from connectors.live.venue import Endpoints, Traits
 
 _ROOTS = {
@@ -25,8 +25,8 @@ _ROOTS = {
 
 
 class Bybit:
-    """Spot, linear and inverse markets of Bybit; a `connectors.live.venue.LiveVenue`. One socket a category: the same
-    name can be a market of two."""
+    """Spot, linear and inverse markets of Bybit; a `connectors.live.venue.LiveVenue` and a
+    `LiquidationVenue`. Categories have sockets of their own: the same name can be a market of two."""
 
     name = VENUE
     sections = CATEGORIES
@@ -40,7 +40,7 @@ class Bybit:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue."""
-        return TRAITS
+        return traits_of(section)
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> BybitRest:
         """See LiveVenue."""
@@ -49,6 +49,10 @@ class Bybit:
     def dialect(self, section: str) -> BybitDialect:
         """See LiveVenue."""
         return BybitDialect(self._endpoints.ws(section), section)
+
+    def liquidation_dialect(self, section: str) -> BybitDialect:
+        """See LiquidationVenue."""
+        return self.dialect(section)
 
 
 def endpoints(

@@ -1,7 +1,8 @@
 """Frames of Bybit's public v5 sockets, decoded in one typed pass.
 
-https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook and …/trade. A frame names its topic first, so a
-few bytes tell which type it must be; msgspec checks types, ranges and finiteness of everything in it.
+https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook, …/trade, …/all-liquidation. A
+frame names its topic first, so a few bytes tell which type it must be; msgspec checks types, ranges and finiteness of
+everything in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from connectors.live.wire import BookMessage, Event, Fill, FrameError, Reply, TradeMessage
+from connectors.live.wire import BookMessage, Event, Fill, FrameError, Liquidation, Reply, TradeMessage
 from engine.codes import Channel, Flag
 
 #: A size as a finite number >= 0 (NaN and infinities fail the range check).
@@ -29,8 +30,8 @@ Side = list[tuple[str, Size]]
 
 _MASK = (1 << 63) - 1
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_TOPIC = re.compile(rb'"topic"\s*:\s*"(orderbook|publicTrade)\.(?:\d{1,5}\.)?([\w-]{1,40})"')
-_CHANNEL = {b"orderbook": Channel.BOOK, b"publicTrade": Channel.TRADES}
+_TOPIC = re.compile(rb'"topic"\s*:\s*"(orderbook|publicTrade|allLiquidation)\.(?:\d{1,5}\.)?([\w-]{1,40})"')
+_CHANNEL = {b"orderbook": Channel.BOOK, b"publicTrade": Channel.TRADES, b"allLiquidation": Channel.LIQUIDATIONS}
 
 
 class Levels(Struct, gc=False, frozen=True):
@@ -79,6 +80,20 @@ class _Trades(Struct, gc=False):
     data: list[_Trade]
 
 
+class _Closed(Struct, gc=False, frozen=True):
+    """A liquidation; the price is that of bankruptcy, at which the venue took the position over."""
+
+    time: Millis = field(name="T")
+    symbol: Text = field(name="s")
+    position: Literal["Buy", "Sell"] = field(name="S")  # Buy: a long was liquidated
+    size: Text = field(name="v")
+    price: Text = field(name="p")
+
+
+class _Liquidations(Struct, gc=False):
+    data: list[_Closed]
+
+
 class _Probe(Struct, gc=False):
     """What tells the other frames apart."""
 
@@ -91,6 +106,7 @@ class _Probe(Struct, gc=False):
 
 _book = msgspec.json.Decoder(Book, strict=False).decode
 _trades = msgspec.json.Decoder(_Trades, strict=False).decode
+_liquidations = msgspec.json.Decoder(_Liquidations, strict=False).decode
 _probe = msgspec.json.Decoder(_Probe).decode
 _IS_BOOK, _IS_TRADES = b'{"topic":"orderbook.', b'{"topic":"publicTrade.'
 
@@ -139,6 +155,11 @@ def _decode_other(frame: bytes) -> Sequence[Event]:
         return (BookMessage(book.data.symbol, book.ts, book),)
     if probe.topic.startswith(("publicTrade.", "trade.")):
         return _of_trades(_trades(frame))
+    if probe.topic.startswith("allLiquidation."):
+        return [
+            Liquidation(x.symbol, x.time * 1_000_000, x.price, x.size, -1 if x.position == "Buy" else 1, average=True)
+            for x in _liquidations(frame).data
+        ]
     if probe.op in ("subscribe", "unsubscribe") and probe.success is not None:
         number = int(probe.request) if probe.request.isascii() and probe.request.isdecimal() else None
         return (Reply((), number, None if probe.success else probe.text[:300] or "refused without a reason"),)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from connectors.archives.identity import Identity, from_native
 from connectors.bybit.dialect import BybitDialect
 from connectors.bybit.instruments import CATEGORIES, VENUE, read_listing
-from connectors.bybit.traits import TRAITS
+from connectors.bybit.traits import traits_of
 from connectors.live.venue import Traits
 from connectors.live.wire import Dialect, Update
 from engine.instrument import ContractKind, Instrument
@@ -51,7 +51,7 @@ class RecordedBybit:
 
     def traits(self, section: str) -> Traits:
         """As live."""
-        return TRAITS
+        return traits_of(section)
 
     def dialect(self, section: str) -> Dialect:
         """As live."""

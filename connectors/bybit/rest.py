@@ -18,7 +18,7 @@ from connectors.bybit.instruments import VENUE, read_listing
 from connectors.bybit.messages import Millis, Text, trade_id
 from connectors.live.http import SHARE_OF_BUDGET, SHARE_OF_HISTORY, Budget, RefusedError, RestClient, UnreachableError
 from connectors.live.listing import Listed, Listing
-from connectors.live.wire import Bar, Fill, TradePage, Update
+from connectors.live.wire import Bar, Figures, Fill, TradePage, Update
 from engine.codes import Flag
 from engine.history import MINUTE
 from engine.instrument import Instrument
@@ -43,6 +43,7 @@ class _Envelope(Struct, gc=False):
     code: int = field(name="retCode")
     text: str = field(name="retMsg", default="")
     result: Raw = Raw(b"{}")
+    time: Millis = 0
 
 
 class _Fill(Struct, gc=False):
@@ -60,6 +61,11 @@ class _Fills(Struct, gc=False):
 
 class _Ticker(Struct, gc=False):
     volume: Annotated[str, Meta(max_length=40)] = field(name="volume24h")
+    mark: Annotated[str, Meta(max_length=40)] = field(name="markPrice", default="")
+    index: Annotated[str, Meta(max_length=40)] = field(name="indexPrice", default="")
+    funding: Annotated[str, Meta(max_length=40)] = field(name="fundingRate", default="")
+    due: Annotated[str, Meta(max_length=20)] = field(name="nextFundingTime", default="")
+    interest: Annotated[str, Meta(max_length=40)] = field(name="openInterest", default="")
 
 
 class _Tickers(Struct, gc=False):
@@ -97,7 +103,8 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class BybitRest:
-    """Requests to one category; a `connectors.live.venue.Rest`."""
+    """Requests to one category; a `connectors.live.venue.Rest` and
+    `ContractRest`."""
 
     def __init__(
         self,
@@ -120,7 +127,7 @@ class BybitRest:
             params = {"limit": str(_MARKETS_A_PAGE)} if self._category != "spot" else {}
             if cursor:
                 params["cursor"] = cursor
-            page, cursor = read_listing(await self._body("/v5/market/instruments-info", params))
+            page, cursor = read_listing((await self._asked("/v5/market/instruments-info", params))[0])
             listed += page
             skipped += page.skipped
             if not cursor:
@@ -155,13 +162,23 @@ class BybitRest:
 
     async def day_volume(self, instrument: Instrument) -> str:
         """See Rest."""
-        result = await self._get("/v5/market/tickers", {"symbol": instrument.native})
+        return (await self._ticker(instrument, SHARE_OF_BUDGET))[1].volume
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """See ContractRest. Dated contracts have no funding: the venue leaves it empty."""
+        ts, t = await self._ticker(instrument, SHARE_OF_HISTORY)
+        due = int(t.due) * 1_000_000 if t.due.isascii() and t.due.isdecimal() and len(t.due) < 14 else 0
+        return Figures(ts, t.mark or None, t.index or None, t.funding or None, due, t.interest or None)
+
+    async def _ticker(self, instrument: Instrument, share: float) -> tuple[int, _Ticker]:
+        """The venue's time in ns, and what it tells of the market."""
+        answer = await self._answer("/v5/market/tickers", {"symbol": instrument.native}, share)
         try:
-            (ticker,) = _decode_tickers(result).entries
+            (ticker,) = _decode_tickers(answer.result).entries
         except (*_UNREADABLE, ValueError) as e:
             said = str(e)[:200]
-            raise UnreachableError(f"the day's volume of {instrument.native!r} cannot be read: {said}") from None
-        return str(ticker.volume)
+            raise UnreachableError(f"the ticker of {instrument.native!r} cannot be read: {said}") from None
+        return answer.time * 1_000_000, ticker
 
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> Sequence[Bar]:
         """See Rest. They do not tell what takers bought."""
@@ -187,14 +204,17 @@ class BybitRest:
     async def _get(
         self, path: str, params: Mapping[str, str], share: float = SHARE_OF_BUDGET, *, category: bool = True
     ) -> Raw:
-        body = await self._body(path, params, share, category=category)
-        result: Raw = _decode_envelope(body).result
-        return result
+        return (await self._answer(path, params, share, category=category)).result
 
-    async def _body(
+    async def _answer(
         self, path: str, params: Mapping[str, str], share: float = SHARE_OF_BUDGET, *, category: bool = True
-    ) -> bytes:
-        """The body of an answer that is no refusal."""
+    ) -> _Envelope:
+        """An answer that is no refusal."""
+        return (await self._asked(path, params, share, category=category))[1]
+
+    async def _asked(
+        self, path: str, params: Mapping[str, str], share: float = SHARE_OF_BUDGET, *, category: bool = True
+    ) -> tuple[bytes, _Envelope]:
         asked = {"category": self._category, **params} if category else params
         try:
             body = await self._client.get(path, asked, share=share)
@@ -203,11 +223,11 @@ class BybitRest:
                 raise RefusedError(f"{VENUE} is not available from this place: {e}", None) from None
             raise
         try:
-            answer = _decode_envelope(body)
+            answer: _Envelope = _decode_envelope(body)
         except _UNREADABLE as e:
             raise UnreachableError(f"{VENUE}: the answer of {path} cannot be read: {str(e)[:200]}") from None
         if answer.code == 0:
-            return body
+            return body, answer
         said = f"{answer.text[:300]!r} (code {answer.code})"
         if answer.code in _TOO_OFTEN:
             raise self._client.limited(path, said)

@@ -1,4 +1,4 @@
-"""What the shared machinery must know of Bybit. Nothing in it differs between the categories."""
+"""What the shared machinery must know of Bybit."""
 
 from __future__ import annotations
 
@@ -7,4 +7,10 @@ from typing import Final
 from connectors.live.venue import Traits
 
 #: Ids of trades are UUIDs, or (spot) numbers that all markets share; `u` proves every book message.
-TRAITS: Final = Traits(consecutive_ids=False, markets_a_socket=100, between_requests=0.1)
+SPOT: Final = Traits(consecutive_ids=False, between_requests=0.1)
+CONTRACTS: Final = Traits(consecutive_ids=False, between_requests=0.1, figures=True, liquidations=True)
+
+
+def traits_of(category: str) -> Traits:
+    """Of a category."""
+    return SPOT if category == "spot" else CONTRACTS

@@ -11,7 +11,7 @@ import aiohttp
 from connectors.hyperliquid.dialect import HyperliquidDialect
 from connectors.hyperliquid.instruments import VENUE, kind_of
 from connectors.hyperliquid.rest import HyperliquidRest
-from connectors.hyperliquid.traits import TRAITS
+from connectors.hyperliquid.traits import traits_of
 from connectors.live.venue import Endpoints, Traits
 
 _SECTIONS = {"linear": "perp", "spot": "spot"}
@@ -41,7 +41,7 @@ class Hyperliquid:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue."""
-        return TRAITS
+        return traits_of(section)
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> HyperliquidRest:
         """See LiveVenue."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from connectors.archives.identity import Identity
 from connectors.hyperliquid.dialect import HyperliquidDialect
 from connectors.hyperliquid.instruments import VENUE, perpetual, read_perpetuals, read_spot
-from connectors.hyperliquid.traits import TRAITS
+from connectors.hyperliquid.traits import traits_of
 from connectors.live.venue import Traits
 from connectors.live.wire import Dialect, Update
 from engine.instrument import Instrument
@@ -36,7 +36,7 @@ class RecordedHyperliquid:
 
     def traits(self, section: str) -> Traits:
         """As live."""
-        return TRAITS
+        return traits_of(section)
 
     def dialect(self, section: str) -> Dialect:
         """As live."""

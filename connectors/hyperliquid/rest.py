@@ -18,7 +18,7 @@ from connectors.hyperliquid.instruments import VENUE, read_perpetuals, read_spot
 from connectors.hyperliquid.messages import Millis, Text, decode_trades
 from connectors.live.http import SHARE_OF_BUDGET, SHARE_OF_HISTORY, Budget, RefusedError, RestClient, UnreachableError
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, TradePage, Update
+from connectors.live.wire import Bar, Figures, TradePage, Update
 from engine.history import MINUTE
 from engine.instrument import Instrument
 from engine.metrics.windows import DAY
@@ -35,6 +35,10 @@ _INTERVALS = {MINUTE: "1m", 5 * MINUTE: "5m", DAY: "1d"}
 class _Context(Struct, gc=False):
     volume: Text = field(name="dayBaseVlm")
     coin: str = ""
+    mark: Annotated[str, Meta(max_length=40)] | None = field(name="markPx", default=None)
+    oracle: Annotated[str, Meta(max_length=40)] | None = field(name="oraclePx", default=None)
+    funding: Annotated[str, Meta(max_length=40)] | None = None
+    interest: Annotated[str, Meta(max_length=40)] | None = field(name="openInterest", default=None)
 
 
 class _Named(Struct, gc=False):
@@ -117,18 +121,28 @@ class HyperliquidRest:
 
     async def day_volume(self, instrument: Instrument) -> str:
         """See Rest."""
-        body = await self._ask({"type": "spotMetaAndAssetCtxs" if self._spot else "metaAndAssetCtxs"})
+        return (await self._context(instrument, SHARE_OF_BUDGET)).volume
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """See ContractRest. Funding is the rate of the next hour; neither its time nor that of the answer is told."""
+        c = await self._context(instrument, SHARE_OF_HISTORY)
+        return Figures(0, c.mark, c.oracle, c.funding, 0, c.interest)
+
+    async def _context(self, instrument: Instrument, share: float) -> _Context:
+        """What the venue tells of a market beside its book; one answer has it of all."""
+        body = await self._ask({"type": "spotMetaAndAssetCtxs" if self._spot else "metaAndAssetCtxs"}, _USUAL, share)
         try:
             meta, contexts = _decode_contexts(body)
         except _UNREADABLE as e:
             said = str(e)[:200]
-            raise UnreachableError(f"the day's volume of {instrument.native!r} cannot be read: {said}") from None
+            raise UnreachableError(f"what is told of {instrument.native!r} cannot be read: {said}") from None
         # Contexts of perpetuals stand in the order of their markets, those of spot name theirs.
         names = [c.coin for c in contexts] if self._spot else [m.name for m in meta.universe]
         for name, context in zip(names, contexts, strict=False):
             if name == instrument.native:
-                return str(context.volume)
-        raise UnreachableError(f"the day's volume of {instrument.native!r} is not told")
+                found: _Context = context
+                return found
+        raise UnreachableError(f"{VENUE} tells nothing of {instrument.native!r}")
 
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> Sequence[Bar]:
         """See Rest. The venue has the newest 5,000 of each length, and does not tell what takers bought."""

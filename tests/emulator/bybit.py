@@ -84,8 +84,8 @@ class BybitEmulator(Exchange[BybitMarket]):
 
     def topic(self, market: BybitMarket, channel: Channel) -> str:
         """See Exchange."""
-        name = "publicTrade" if channel is Channel.TRADES else "orderbook.200"
-        return f"/v5/public/{market.category} {name}.{market.native}"
+        names = {Channel.TRADES: "publicTrade", Channel.BOOK: "orderbook.200", Channel.LIQUIDATIONS: "allLiquidation"}
+        return f"/v5/public/{market.category} {names[channel]}.{market.native}"
 
     def book_frame(self, socket: Socket, market: BybitMarket, change: Change) -> bytes:
         """See Exchange."""
@@ -133,6 +133,13 @@ class BybitEmulator(Exchange[BybitMarket]):
             if self.topic(market, Channel.BOOK) in socket.topics:
                 await self.deliver(socket, self.snapshot_frame(market), market.native, Channel.BOOK, snapshot=True)
 
+    async def liquidate(self, market: BybitMarket, position: str, size: str, price: str) -> None:
+        """A position ("Buy": a long) is closed by force."""
+        one = {"T": market.now_ms, "s": market.native, "S": position, "v": size, "p": price}
+        topic = f"allLiquidation.{market.native}"
+        frame = _json({"topic": topic, "type": "snapshot", "ts": market.now_ms, "data": [one]})
+        await self._tell(market, Channel.LIQUIDATIONS, lambda _socket: frame)
+
     # ---- REST
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
@@ -156,7 +163,11 @@ class BybitEmulator(Exchange[BybitMarket]):
             newest = found.prints[-min(int(query["limit"]), self.most_trades) :][::-1]
             return _answer({"category": found.category, "list": [self._past(found, p) for p in newest]}, now)
         if what == "tickers":
-            return _answer({"category": found.category, "list": [{"volume24h": found.day_volume}]}, now)
+            ticker = {"symbol": found.native, "volume24h": found.day_volume}
+            if found.category != "spot":
+                ticker |= {"markPrice": "100.01", "indexPrice": "100.02", "openInterest": "4321.5"}
+                ticker |= {"fundingRate": "-0.0001", "nextFundingTime": str(now + 60_000)}
+            return _answer({"category": found.category, "list": [ticker]}, now)
         if what == "kline":
             start, end = int(query["start"]), int(query["end"])
             bars = [b for b in found.past.get(query["interval"], []) if start <= int(b[0]) <= end]

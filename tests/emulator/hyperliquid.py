@@ -104,7 +104,8 @@ class HyperliquidEmulator(Exchange[HyperliquidMarket]):
         if what == "exchangeStatus":
             return web.json_response({"time": now, "specialStatuses": None})
         if what == "metaAndAssetCtxs":
-            contexts = [{"dayBaseVlm": m.day_volume, "dayNtlVlm": "1"} for m in self.markets]
+            told = {"markPx": "100.01", "oraclePx": "100.02", "funding": "0.0000125", "openInterest": "4321.5"}
+            contexts = [{"dayBaseVlm": m.day_volume, "dayNtlVlm": "1", **told} for m in self.markets]
             return web.json_response([{"universe": universe}, contexts])
         if what == "candleSnapshot":
             return web.json_response([])

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.bybit.dialect import TOPICS_A_REQUEST, BybitDialect
 from connectors.bybit.messages import Book, decode, trade_id
-from connectors.live.wire import BookMessage, Fill, FrameError, Reply, TradeMessage
+from connectors.live.wire import BookMessage, Fill, FrameError, Liquidation, Reply, TradeMessage
 from engine.codes import Channel, Flag
 from tests.connectors.archives.sessions import book, trade, uuid
 from tests.real_data import data_dir, data_file
@@ -141,3 +141,15 @@ def test_every_message_on_record_is_read() -> None:
         "ws_ticker_linear": [],
         "ws_ticker_option": [],
     }
+
+
+def test_a_liquidation_of_a_long_is_a_sale() -> None:
+    one = {"T": 1_700_000_000_000, "s": "BTCUSDT", "S": "Buy", "v": "0.5", "p": "100.05"}
+    message = {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": 1, "data": [one, {**one, "S": "Sell"}]}
+    found = decode(raw(message))
+    assert found == [
+        Liquidation("BTCUSDT", 1_700_000_000_000_000_000, "100.05", "0.5", side, average=True) for side in (-1, 1)
+    ]
+    with pytest.raises(FrameError) as caught:
+        decode(raw(message).replace(b'"0.5"', b"null"))
+    assert (caught.value.native, caught.value.channel) == ("BTCUSDT", Channel.LIQUIDATIONS)
