@@ -31,6 +31,7 @@ class UniqueIds:
         self._bridged = False  # REST has given what lies before the held trades
         self._held: dict[int, tuple[int, Fill]] = {}
         self._doubts: list[int] = []  # how many were held when the stream was interrupted again
+        self._hopeless = 0  # so many of the next of those will stay holes
 
     @property
     def last(self) -> int | None:
@@ -114,23 +115,27 @@ class UniqueIds:
         return out
 
     def _complete(self, recv: int, page: Sequence[Fill]) -> None:
-        """A page is all that traded in its span: later interruptions that lie inside it are settled as well, and what
-        they cost is put between the trades that wait. Else each of them would cost a request of its own."""
+        """A page is all that traded in its span. Later interruptions that lie inside it are settled as well, and what
+        they cost is put between the trades that wait; those before it will not be filled by later pages, which begin
+        later. Else each of them would cost a request of its own."""
         ids, held = {trade.trade_id for trade in page}, list(self._held.values())
-        inside = next((i for i, (_, trade) in enumerate(held) if trade.trade_id not in ids), len(held))
-        whole: dict[int, tuple[int, Fill]] = {}
-        waiting = {trade.trade_id for _, trade in held[:inside]}
-        for trade in page:
+        inside = [i for i, (_, trade) in enumerate(held) if trade.trade_id in ids]
+        if not inside or inside[-1] - inside[0] + 1 != len(inside):
+            return
+        first, end = inside[0], inside[-1] + 1
+        whole = {trade.trade_id: (at, trade) for at, trade in held[:first]}
+        waiting = {trade.trade_id for _, trade in held[first:end]}
+        for f in page:
             if not waiting:
                 break
-            waiting.discard(trade.trade_id)
-            f = trade
+            waiting.discard(f.trade_id)
             missed = Fill(f.trade_id, f.ts, f.price, f.size, f.side, f.flags | int(Flag.RECOVERED))
             whole[f.trade_id] = self._held.get(f.trade_id, (recv, missed))
-        more = len(whole) - inside
-        whole.update((trade.trade_id, (at, trade)) for at, trade in held[inside:])
+        more = len(whole) - end
+        whole.update((trade.trade_id, (at, trade)) for at, trade in held[end:])
         self._held = whole
-        self._doubts = [at + more for at in self._doubts if at >= inside]
+        self._hopeless = sum(0 < at <= first for at in self._doubts)
+        self._doubts = [at if at <= first else at + more for at in self._doubts if not first < at < end]
 
     def hopeless(self, trades: Sequence[Fill]) -> bool:
         """See Continuity: a later page may reach further."""
@@ -142,7 +147,11 @@ class UniqueIds:
 
     def release(self) -> list[Item]:
         """See Continuity."""
-        return self._release(self._doubts.pop(0) if self._doubts else None)
+        out = self._release(self._doubts.pop(0) if self._doubts else None)
+        while self._hopeless and self._gap is not None:
+            self._hopeless -= 1
+            out += self._release(self._doubts.pop(0) if self._doubts else None)
+        return out
 
     def abandon(self) -> list[Item]:
         """See Continuity."""

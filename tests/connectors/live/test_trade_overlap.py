@@ -72,6 +72,17 @@ def test_one_page_settles_all_interruptions_that_lie_inside_it() -> None:
     assert ids.gap is None
 
 
+def test_interruptions_before_a_page_stay_holes_without_further_requests() -> None:
+    ids = opened()
+    for n in (10, 14, 20):
+        ids.interrupted()
+        ids.take(0, trade(n))
+    assert shown(ids.recovered(0, page(13, 14, 15, 16, 17, 18, 19, 20, 21), flow_only=False)) == [UNKNOWN]
+    assert shown(ids.release()) == [6, 7, UNKNOWN, 10, UNKNOWN, 13, 14, 15, 16, 17, 18, 19, 20]
+    assert ids.gap is None
+    assert shown(ids.take(0, trade(21)).now) == [21]
+
+
 def test_without_an_overlap_there_is_a_hole_of_unknown_size() -> None:
     ids = opened()
     assert shown(ids.recovered(0, page(4, 5, 6), flow_only=False)) == [UNKNOWN, 4, 5]
