@@ -30,6 +30,8 @@ log = logging.getLogger("flowtape")
 
 #: How often live messages are folded. Numpy costs about 50 µs a calculator group and fold, whatever it holds.
 FLUSH_S = 0.05
+#: The share of the time that folding may take with many markets, and how long it goes on without letting others run.
+FLUSH_SHARE, FLUSH_STRETCH_S = 0.4, 0.005
 #: A crashed feed is started again after so many seconds, doubling up to the cap.
 RESTART_S, RESTART_CAP_S = 1.0, 60.0
 KEPT_ALERTS, KEPT_NOTICES = 200, 50
@@ -195,20 +197,34 @@ class Runtime:
                 delay = min(2 * delay, RESTART_CAP_S)
 
     async def _flush_forever(self) -> None:
-        due = time.monotonic()
+        due, pause = time.monotonic(), FLUSH_S
         while True:
-            due += FLUSH_S
+            due += pause
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             now = time.monotonic()
-            late, due = now - due, max(due, now - FLUSH_S)
+            late, due = now - due, max(due, now - pause)
             self._lag = max(late, 0.8 * self._lag)
-            for name, market in tuple(self.markets.items()):
-                try:
-                    market.flush()
-                except Exception as error:
-                    # A fault in one market's metrics must not stop the others; its own numbers say nothing then.
-                    self._tell_once(name, f"its numbers stopped: {type(error).__name__}: {error}")
+            spent = await self._flush_all()
+            # A hundred markets cost more than there is time in a pause: then all are folded less often.
+            pause = max(FLUSH_S, spent / FLUSH_SHARE)
             self._rate.append((now, sum(m.messages for m in self.markets.values())))
+
+    async def _flush_all(self) -> float:
+        """Fold every market; seconds that it took. Between markets the sockets have their turn."""
+        spent, since = 0.0, 0.0
+        for name, market in tuple(self.markets.items()):
+            if since > FLUSH_STRETCH_S:
+                await asyncio.sleep(0)
+                since = 0.0
+            begun = time.monotonic()
+            try:
+                market.flush()
+            except Exception as error:
+                # A fault in one market's metrics must not stop the others; its own numbers say nothing then.
+                self._tell_once(name, f"its numbers stopped: {type(error).__name__}: {error}")
+            took = time.monotonic() - begun
+            spent, since = spent + took, since + took
+        return spent
 
     # ---- checkpoints and history
 
