@@ -29,7 +29,7 @@ from connectors.live.wire import (
 from engine.codes import Channel, Reason
 from engine.instrument import Instrument
 
-_LARGEST_FRAME = 16 << 20
+LARGEST_FRAME = 16 << 20
 _YIELD_EVERY = 64  # frames; a full socket buffer must not keep the screen waiting
 #: Without any frame for so many intervals between pings the line is dead: the answers are frames, too.
 _DEAD_AFTER = 2.5
@@ -166,7 +166,7 @@ class Connection:
             ws = await self._http.ws_connect(
                 self._url,
                 heartbeat=self._timing.heartbeat if ping is None else None,
-                max_msg_size=_LARGEST_FRAME,
+                max_msg_size=LARGEST_FRAME,
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
                 decode_text=False,
             )

@@ -24,7 +24,10 @@ _DEFAULT_WAIT = 10.0
 
 
 class UnreachableError(Exception):
-    """No answer, one that cannot be read, or a failure on the venue's side (5xx)."""
+    """No answer, one that cannot be read, or a failure on the venue's side (5xx): `status` is that of HTTP, None
+    where there was none; the cause is then what the network said."""
+
+    status: int | None = None
 
 
 class RateLimitedError(UnreachableError):
@@ -36,7 +39,10 @@ class RateLimitedError(UnreachableError):
 
 
 class RefusedError(SourceError):
-    """The venue understood and refused: `code` is its own number for why, None if it gave none."""
+    """The venue understood and refused: `code` is its own number for why, None if it gave none; `status` is that of
+    HTTP, None where it said so in an answer that was none of HTTP's errors."""
+
+    status: int | None = None
 
     def __init__(self, text: str, code: int | None) -> None:
         super().__init__(text)
@@ -149,11 +155,13 @@ class RestClient:
                     self._budget.used(answer.headers.get(self._used, ""))
                 if answer.status == 200:
                     return body
-                raise self._failure(path, answer.status, body, answer.headers.get("Retry-After", ""))
-        except TimeoutError:
-            raise UnreachableError(f"{url} did not answer in time") from None
+                failure = self._failure(path, answer.status, body, answer.headers.get("Retry-After", ""))
+                failure.status = answer.status
+                raise failure
+        except TimeoutError as e:
+            raise UnreachableError(f"{url} did not answer in time") from e
         except (aiohttp.ClientError, OSError, ValueError) as e:
-            raise UnreachableError(f"{url} cannot be reached: {_reason(e)}") from None
+            raise UnreachableError(f"{url} cannot be reached: {_reason(e)}") from e
 
     async def _body(self, answer: aiohttp.ClientResponse, url: str) -> bytes:
         parts, size = [], 0

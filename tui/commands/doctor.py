@@ -1,4 +1,5 @@
-"""`flowtape doctor`: is everything there that the monitor needs, what can this terminal show, and what to do."""
+"""`flowtape doctor`: is everything there that the monitor needs, what can this terminal show, do the exchanges answer,
+and what to do."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from tui.commands.finding import Finding
+from tui.commands.reach import reach
 from tui.commands.validators import VALIDATORS
 from tui.config.loading import load
 from tui.config.paths import themes_dir
@@ -20,7 +21,6 @@ from tui.terminal import Color, Terminal, detect
 from tui.tmux import Run, ask, run_command
 from tui.untrusted import escape_text
 
-Level = Literal["ok", "warn", "fail"]
 _DISTRIBUTION = "flowtape"
 _PYTHON = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(==|>=)\s*(\d+(?:\.\d+)*)\s*$")
@@ -32,20 +32,22 @@ _COLORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    level: Level
-    about: str
-    text: str
-    advice: str = ""  # what to do; also for some that are ok
-
-
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `doctor`."""
-    text = "check Python, packages, the terminal and the configuration, and say what to do"
-    parser = subparsers.add_parser("doctor", help=text, description=text[0].upper() + text[1:] + ".")
+    text = "check Python, packages, the terminal, the configuration and the exchanges, and say what to do"
+    parser = subparsers.add_parser(
+        "doctor",
+        help=text,
+        description=text[0].upper() + text[1:] + ". Of each exchange in use (or named) every address is asked, our "
+        "clock compared, and a market subscribed to until its book and its trades have really begun to come.",
+        epilog="flowtape doctor okx coinbase:BTC/USD",
+    )
+    parser.add_argument(
+        "venues",
+        nargs="*",
+        metavar="VENUE|MARKET",
+        help="exchanges to ask (default: those of the configured markets; none without them)",
+    )
     parser.add_argument(
         "--config", metavar="FILE", type=Path, default=argparse.SUPPRESS, help="another configuration file"
     )
@@ -53,12 +55,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; 1 when something failed, else 0."""
+    """Print the findings; 1 when something failed, else 0. UsageError for a name that is no exchange or market."""
+    config = getattr(args, "config", None)
     findings = [
         *python_and_packages(),
         *terminal(os.environ, interactive=sys.stdin.isatty() and sys.stdout.isatty(), size=_size()),
-        *configuration(getattr(args, "config", None), os.environ),
-        *notifications(getattr(args, "config", None), os.environ),
+        *configuration(config, os.environ),
+        *notifications(config, os.environ),
+        *reach(args.venues, load(config, validators=VALIDATORS)),
     ]
     for line in report(findings):
         print(line)

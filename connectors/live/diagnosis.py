@@ -1,0 +1,337 @@
+"""Is a venue to be reached from here, does what was subscribed to really come, and is our clock right?
+
+One market of each section is asked for as a feed would ask: the listing and the clock by REST, then a socket with
+both channels. An acknowledgement proves nothing, so each channel must bring its first frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import aiohttp
+
+from connectors.live.connection import LARGEST_FRAME
+from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
+from connectors.live.listing import Listed, Listing
+from connectors.live.venue import LiveVenue
+from connectors.live.wire import BookMessage, Dialect, Event, FrameError, Reply, Request, Respond, TradeMessage
+from engine.codes import Channel
+from engine.feed import SourceError
+from engine.instrument import Instrument
+
+
+class Outcome(Enum):
+    """What was found out."""
+
+    OK = "ok"
+    NO_HOST = "the name of the host cannot be resolved"
+    NO_ROUTE = "there is no way to the network it is in"
+    NOT_LISTENING = "nothing listens there"
+    NO_TLS = "no secure connection can be made"
+    NO_ANSWER = "no answer in time"
+    BLOCKED = "not available from this place"
+    GONE = "the address is no longer in use"
+    LIMITED = "too many requests from this address"
+    FAILING = "the venue fails"
+    UNREADABLE = "what it sends is not of its protocol"
+    REFUSED = "refused"
+    UNACKNOWLEDGED = "the subscription is not acknowledged"
+    SILENT = "acknowledged, and nothing comes"
+    QUIET = "acknowledged; no trade yet, while the book moves"
+    SKEWED = "our clock is off"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried. `part` is REST, clock, socket, book or trades."""
+
+    section: str
+    part: str
+    outcome: Outcome
+    text: str
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds."""
+
+    connect: float = 8.0
+    answer: float = 10.0  # of the venue to a subscription
+    first: float = 15.0  # frame of a channel
+    skew: float = 1.0  # of our clock that is told
+
+
+#: Tried first where no market is named: what always moves.
+_LIVELY = ("BTC/USDT", "BTC/USD", "BTC/USDC", "BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USD:BTC", "BTC/USD:USD")
+_CHANNELS = {Channel.BOOK: "book", Channel.TRADES: "trades"}
+
+
+async def diagnose(
+    venue: LiveVenue,
+    symbols: Sequence[str] = (),
+    patience: Patience | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Check]:
+    """Try every section that `symbols` (unified) belong to, or all of them, at the same time. SourceError for a symbol
+    that cannot be of this venue."""
+    wanted: dict[str, list[str]] = {}
+    for symbol in symbols:
+        wanted.setdefault(venue.section(symbol), []).append(symbol)
+    patience = patience if patience is not None else Patience()
+    async with aiohttp.ClientSession() as http:
+        found = await asyncio.gather(
+            *(
+                _Section(venue, section, http, patience, clock).run(wanted.get(section, ()))
+                for section in (wanted or venue.sections)
+            )
+        )
+    return [check for checks in found for check in checks]
+
+
+class _Section:
+    def __init__(
+        self,
+        venue: LiveVenue,
+        name: str,
+        http: aiohttp.ClientSession,
+        patience: Patience,
+        clock: Callable[[], float],
+    ) -> None:
+        self._venue, self._name, self._http = venue, name, http
+        self._patience, self._clock = patience, clock
+        self._checks: list[Check] = []
+
+    async def run(self, symbols: Sequence[str]) -> list[Check]:
+        """All checks of the section, in the order they were made."""
+        rest = self._venue.rest(self._name, self._http)
+        began = self._clock()
+        try:
+            listing = await rest.listing(symbols)
+        except (UnreachableError, SourceError) as e:
+            self._failed("REST", e)
+            return self._checks
+        took = self._clock() - began
+        self._tell("REST", Outcome.OK, f"{len(listing)} markets listed after {_seconds(took)}")
+        try:
+            began = self._clock()
+            ahead = await rest.clock_ahead()
+        except (UnreachableError, SourceError) as e:
+            self._failed("clock", e)
+        else:
+            self._compare_clocks(ahead / 1e9, self._clock() - began)
+        for instrument in self._chosen(listing, symbols):
+            await self._socket(instrument)
+        return self._checks
+
+    def _tell(self, part: str, outcome: Outcome, text: str) -> None:
+        self._checks.append(Check(self._name, part, outcome, text))
+
+    def _failed(self, part: str, error: BaseException) -> None:
+        self._tell(part, outcome_of(error), str(error)[:400] or type(error).__name__)
+
+    def _compare_clocks(self, ahead: float, round_trip: float) -> None:
+        off = abs(ahead) > self._patience.skew + round_trip / 2
+        way = "behind" if ahead > 0 else "ahead of"
+        text = f"ours is {_seconds(abs(ahead))} {way} the venue's (good to {_seconds(round_trip / 2)})"
+        self._tell("clock", Outcome.SKEWED if off else Outcome.OK, text)
+
+    def _chosen(self, listing: Listing, symbols: Sequence[str]) -> list[Instrument]:
+        """The markets asked for, or one that is sure to move."""
+        if not symbols:
+            trading = {x.instrument.symbol: x for x in listing if x.trading}
+            lively = [trading[s] for s in _LIVELY if s in trading] or list(trading.values())
+            return [x.instrument for x in lively[:1]]
+        found: list[Listed] = []
+        for symbol in symbols:
+            try:
+                found.append(listing.find(symbol))
+            except SourceError as e:
+                self._tell("REST", Outcome.REFUSED, str(e))
+        return [x.instrument for x in found]
+
+    # ---- the socket
+
+    async def _socket(self, instrument: Instrument) -> None:
+        dialect = self._venue.dialect(self._name)
+        ping, began = dialect.ping, self._clock()
+        try:
+            async with asyncio.timeout(self._patience.connect):
+                ws = await self._http.ws_connect(
+                    dialect.url, heartbeat=15.0 if ping is None else None, max_msg_size=LARGEST_FRAME, decode_text=False
+                )
+        except (aiohttp.ClientError, OSError, ValueError) as e:
+            text = f"{dialect.url}: {str(e)[:300] or outcome_of(e).value}"
+            self._tell("socket", outcome_of(e), text)
+            return
+        dialect.connected()
+        self._tell("socket", Outcome.OK, f"{dialect.url} connected after {_seconds(self._clock() - began)}")
+        async with ws:
+            seen = _Seen(instrument, dialect, self._clock)
+            requests = [*dialect.opening(), *seen.requests()]
+            pause = self._venue.traits(self._name).between_requests
+            speaking = asyncio.create_task(_speak(ws, requests, pause, ping))
+            hearing = asyncio.create_task(_hear(ws, seen))
+            await asyncio.wait([hearing], timeout=self._patience.first)
+            for task in (speaking, hearing):
+                task.cancel()
+            await asyncio.gather(speaking, hearing, return_exceptions=True)
+        for channel, name in _CHANNELS.items():
+            self._tell(name, *seen.found(channel))
+
+
+@dataclass
+class _Of:
+    """What is known of one channel; times are seconds since it was asked for."""
+
+    numbers: set[int] = field(default_factory=set)  # outstanding answers
+    topics: set[str] = field(default_factory=set)
+    answered: float | None = None
+    first: float | None = None
+    refusal: str | None = None
+
+
+class _Seen:
+    """What a socket has brought for one market."""
+
+    def __init__(self, instrument: Instrument, dialect: Dialect, clock: Callable[[], float]) -> None:
+        self._native, self._symbol, self._dialect, self._clock = instrument.native, instrument.symbol, dialect, clock
+        self._began = clock()
+        self._of = {channel: _Of() for channel in _CHANNELS}
+        self._unreadable = ""
+        self.end = ""  # how the venue ended the connection
+
+    def requests(self) -> list[Request]:
+        """To subscribe to both channels, each by itself."""
+        out = []
+        for channel, of in self._of.items():
+            for request in self._dialect.subscribe([(self._native, channel)]):
+                of.topics.update(request.topics)
+                if request.request is not None:
+                    of.numbers.add(request.request)
+                out.append(request)
+        return out
+
+    def take(self, frame: bytes) -> str | None:
+        """A frame; what is to be answered at once."""
+        try:
+            events: Sequence[Event] = self._dialect.decode(frame)
+        except FrameError as e:
+            self._unreadable = self._unreadable or str(e)
+            return None
+        answer = None
+        for event in events:
+            if isinstance(event, BookMessage | TradeMessage):
+                of = self._of[Channel.BOOK if isinstance(event, BookMessage) else Channel.TRADES]
+                if event.native == self._native and of.first is None:
+                    of.first = self._clock() - self._began
+            elif isinstance(event, Reply):
+                self._replied(event)
+            elif isinstance(event, Respond):
+                answer = event.frame
+        return answer
+
+    def _replied(self, reply: Reply) -> None:
+        for of in self._of.values():
+            mine = reply.request in of.numbers or not of.topics.isdisjoint(reply.topics)
+            if reply.error is not None and (mine or not (reply.topics or reply.request is not None)):
+                of.refusal = reply.error
+            of.topics.difference_update(of.topics if reply.request in of.numbers else reply.topics)
+            of.numbers.discard(-1 if reply.request is None else reply.request)
+            if mine and not of.topics and not of.numbers and of.answered is None:
+                of.answered = self._clock() - self._began
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more is waited for."""
+        return all(of.refusal is not None or (of.answered is not None and of.first) for of in self._of.values())
+
+    def found(self, channel: Channel) -> tuple[Outcome, str]:
+        """What that says of a channel."""
+        of, waited = self._of[channel], _seconds(self._clock() - self._began)
+        if of.refusal is not None:
+            return Outcome.REFUSED, f"{self._symbol}: {of.refusal[:300]}"
+        if of.first is not None:
+            said = "not acknowledged" if of.answered is None else f"acknowledged after {_seconds(of.answered)}"
+            return Outcome.OK, f"{self._symbol}: {said}, first frame after {_seconds(of.first)}"
+        if self._unreadable:
+            return Outcome.UNREADABLE, f"{self._symbol}: {self._unreadable}"
+        if self.end:
+            return Outcome.FAILING, f"{self._symbol}: {self.end}"
+        if of.answered is None:
+            return Outcome.UNACKNOWLEDGED, f"{self._symbol}: no answer to the subscription within {waited}"
+        text = f"{self._symbol}: acknowledged after {_seconds(of.answered)}, then nothing for {waited}"
+        moves = channel is Channel.TRADES and self._of[Channel.BOOK].first is not None
+        return (Outcome.QUIET if moves else Outcome.SILENT), text
+
+
+async def _speak(
+    ws: aiohttp.ClientWebSocketResponse[bool],
+    requests: Sequence[Request],
+    pause: float,
+    ping: tuple[float, str] | None,
+) -> None:
+    for request in requests:
+        await ws.send_str(request.frame)
+        await asyncio.sleep(pause)
+    while ping is not None:
+        await asyncio.sleep(ping[0])
+        await ws.send_str(ping[1])
+
+
+async def _hear(ws: aiohttp.ClientWebSocketResponse[bool], seen: _Seen) -> None:
+    while not seen.complete:
+        message = await ws.receive()
+        if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            seen.end = f"the venue closed the connection (code {ws.close_code})"
+            return
+        answer = seen.take(message.data)
+        if answer is not None:
+            await ws.send_str(answer)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What a failed request or handshake says about the way to the venue."""
+    status = (
+        error.status if isinstance(error, aiohttp.WSServerHandshakeError | UnreachableError | RefusedError) else None
+    )
+    if status is not None:
+        return _of_status(status)
+    if isinstance(error, RateLimitedError):
+        return Outcome.LIMITED
+    cause = error.__cause__ if isinstance(error, UnreachableError) else error
+    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+        return Outcome.NO_HOST
+    if isinstance(cause, aiohttp.ClientSSLError):
+        return Outcome.NO_TLS
+    if isinstance(cause, TimeoutError):
+        return Outcome.NO_ANSWER
+    if isinstance(cause, OSError):
+        number = cause.os_error.errno if isinstance(cause, aiohttp.ClientConnectorError) else cause.errno
+        if number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+            return Outcome.NO_ROUTE
+        if number == errno.ECONNREFUSED:
+            return Outcome.NOT_LISTENING
+        return Outcome.FAILING
+    if isinstance(cause, aiohttp.ClientError):
+        return Outcome.FAILING
+    return Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.UNREADABLE
+
+
+def _of_status(status: int) -> Outcome:
+    if status in (403, 451):
+        return Outcome.BLOCKED
+    if status in (404, 410):
+        return Outcome.GONE
+    if status in (418, 429):
+        return Outcome.LIMITED
+    return Outcome.FAILING if status >= 500 or status == 408 else Outcome.REFUSED
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
