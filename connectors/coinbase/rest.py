@@ -6,7 +6,7 @@ https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api (Public)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,11 +25,10 @@ from engine.metrics.windows import DAY
 ROOT = "https://api.coinbase.com"
 _BROKERAGE = "/api/v3/brokerage"
 _TRADES = 1_000  # in one answer
-#: Pages of one gap: further back is given up, and the rest told as a hole.
-_PAGES = 10
+#: Requests for the page after a trade: more than that and the budget of a second is gone.
+_ATTEMPTS = 4
 _BARS = 300
 _SECOND = 1_000_000_000
-_DAY_SECONDS = DAY // _SECOND
 _INTERVALS = {MINUTE: "ONE_MINUTE", 5 * MINUTE: "FIVE_MINUTE", DAY: "ONE_DAY"}
 
 
@@ -115,20 +114,25 @@ class CoinbaseRest:
         raise RefusedError(f"{VENUE} gives its book snapshots in the stream", None)
 
     async def trades(self, instrument: Instrument, last: int, since: int) -> TradePage:
-        """Trades back to `last`: the newest page, and then those before it, which are asked for by time (in whole
-        seconds)."""
-        found: dict[int, Fill] = {}
-        params = {"limit": str(_TRADES)}
-        for _ in range(_PAGES):
-            page = await self._page(instrument, params)
-            fresh = [fill for fill in page if fill.trade_id not in found]
-            found |= {fill.trade_id: fill for fill in fresh}
-            if not fresh or min(found) <= last + 1:
+        """The newest page if it reaches back to `last`, else the one after it. Trades can only be asked for by time, in
+        whole seconds, and of too long a time come the newest: the ids tell how long a time a page holds."""
+        newest = await self._page(instrument, {})
+        if not newest or newest[0].trade_id <= last + 1 or not since:
+            return TradePage(newest)
+        start = since // _SECOND
+        seconds = newest[0].ts // _SECOND + 1 - start
+        span = max(1, seconds * _TRADES * 4 // (5 * (newest[0].trade_id - last)))
+        for _ in range(_ATTEMPTS):
+            page = await self._page(instrument, {"start": str(start), "end": str(start + span)})
+            if len(page) >= _TRADES and page[0].trade_id > last + 1 and span > 1:
+                span = max(1, span // 4)
+            elif page and page[-1].trade_id > last:
+                return TradePage(page)
+            elif span >= seconds:
                 break
-            end = min(fill.ts for fill in fresh) // _SECOND + 1
-            start = since // _SECOND if since else end - _DAY_SECONDS
-            params = {"limit": str(_TRADES), "start": str(start), "end": str(end)}
-        return TradePage([found[i] for i in sorted(found)])
+            else:
+                span = min(seconds, span * 8)
+        return TradePage(newest)
 
     async def day_volume(self, instrument: Instrument) -> str:
         """Of the last 24 hours, in base units."""
@@ -156,14 +160,16 @@ class CoinbaseRest:
             key=lambda bar: bar.opened,
         )
 
-    async def _page(self, instrument: Instrument, params: dict[str, str]) -> list[Fill]:
+    async def _page(self, instrument: Instrument, span: Mapping[str, str]) -> list[Fill]:
+        """At most `_TRADES`, in order of id."""
         path = f"{_BROKERAGE}/market/products/{_path(instrument)}/ticker"
         what = f"the trades of {instrument.native!r}"
-        trades = _read(_decode_trades, await self._client.get(path, params), what).trades
+        body = await self._client.get(path, {"limit": str(_TRADES), **span})
         try:
-            return [fill_of(t) for t in trades if t.product_id == instrument.native]
+            fills = [fill_of(t) for t in _read(_decode_trades, body, what).trades if t.product_id == instrument.native]
         except (ValueError, OverflowError) as e:
             raise UnreachableError(f"{what} cannot be read: {str(e)[:200]}") from None
+        return sorted(fills, key=lambda fill: fill.trade_id)
 
 
 def _path(instrument: Instrument) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tui.commands.finding import Finding
+from tui.commands.finding import Finding, Level
 from tui.commands.reach import reach
 from tui.commands.validators import VALIDATORS
 from tui.config.loading import load
