@@ -61,9 +61,9 @@ class Patience:
     """Seconds."""
 
     connect: float = 8.0
-    answer: float = 10.0  # of the venue to a subscription
-    first: float = 15.0  # frame of a channel
+    first: float = 15.0  # frame of a channel, and the answer to its subscription
     skew: float = 1.0  # of our clock that is told
+    pause: float | None = None  # between frames that are sent; None: what the venue wants
 
 
 #: Tried first where no market is named: what always moves.
@@ -174,7 +174,8 @@ class _Section:
         async with ws:
             seen = _Seen(instrument, dialect, self._clock)
             requests = [*dialect.opening(), *seen.requests()]
-            pause = self._venue.traits(self._name).between_requests
+            pause = self._patience.pause
+            pause = self._venue.traits(self._name).between_requests if pause is None else pause
             speaking = asyncio.create_task(_speak(ws, requests, pause, ping))
             hearing = asyncio.create_task(_hear(ws, seen))
             await asyncio.wait([hearing], timeout=self._patience.first)

@@ -17,8 +17,8 @@ from tests.emulator.exchange import QUICK, Exchange, answer, eventually
 from tests.emulator.okx import OkxEmulator
 from tests.emulator.venues import EXCHANGES
 
-SOON = Patience(connect=2.0, first=0.8)
-LONG = Patience(connect=5.0, first=8.0)
+SOON = Patience(connect=2.0, first=0.3, pause=0.01)
+LONG = Patience(connect=5.0, first=8.0, pause=0.01)
 
 
 def venue_of(exchange: Exchange[Any], ahead_ms: int = 0) -> LiveVenue:
@@ -77,10 +77,11 @@ async def test_no_trade_while_the_book_moves_may_be_a_quiet_market(name: str) ->
     kind = EXCHANGES[name]
     async with kind(*kind.pair()) as exchange:
         task = asyncio.create_task(moving(exchange, trades=0))
-        checks = await asked(exchange, Patience(first=0.8))
+        checks = await asked(exchange, Patience(first=0.5, pause=0.01))
         task.cancel()
         assert outcomes(checks)["book"] is Outcome.OK
-        assert outcomes(checks)["trades"] is Outcome.QUIET
+        begins_with_trades = name == "hyperliquid"  # those of the past, if there are none an empty list
+        assert outcomes(checks)["trades"] is (Outcome.OK if begins_with_trades else Outcome.QUIET)
 
 
 async def test_a_subscription_that_nobody_answers() -> None:

@@ -18,7 +18,7 @@ from tui.commands.finding import Finding
 from tui.commands.validators import VALIDATORS
 from tui.config.loading import LoadedConfig, load
 
-SOON = Patience(connect=3.0, first=0.9)
+SOON = Patience(connect=3.0, first=0.4, pause=0.01)
 
 
 def configured(tmp_path: Path, text: str) -> LoadedConfig:
