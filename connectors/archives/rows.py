@@ -125,6 +125,10 @@ class RowBatch:
         """`count` trades from `first_id` on are missing."""
         self._add((recv, ts, first_id, 0, count, 0, int(Kind.HOLE), _LAST, 0, int(Channel.TRADES)))
 
+    def liquidation(self, recv: int, ts: int, px: int, qty: int, side: int) -> None:
+        """A position closed by force; side is that of the closing order."""
+        self._add((recv, ts, 0, px, qty, 0, int(Kind.LIQUIDATION), _LAST, side, int(Channel.LIQUIDATIONS)))
+
     def clock(self, recv: int, ts: int) -> None:
         """Nothing happened until `ts`."""
         self._add((recv, ts, 0, 0, 0, 0, int(Kind.CLOCK), _LAST, 0, 0))

@@ -21,7 +21,7 @@ from connectors.archives.rows import BAD, CHUNK_ROWS, PriceTicks, SizeLots
 from connectors.archives.session_fold import SessionFold
 from connectors.archives.session_lines import SessionLines
 from connectors.archives.session_routes import Key, Receiver, Routes, Where
-from connectors.live.wire import BookMessage, BookRule, Dialect, TradeMessage, Update
+from connectors.live.wire import BookMessage, BookRule, Dialect, Liquidation, TradeMessage, Update
 from engine.codes import Reason
 from engine.feed import SourceError
 from engine.instrument import Instrument
@@ -196,6 +196,9 @@ class _Surveyor:
         join = getattr(self._rule, "join", None)
         for later in (join(update) or ()) if join is not None else ():
             self._levels(later)
+
+    def liquidation(self, recv: int, where: Where, message: Liquidation) -> None:
+        """Their prices need not be on the grid."""
 
     def trades(self, recv: int, where: Where, connection: int, message: TradeMessage) -> None:
         """Digits of trades count for the grid as well."""

@@ -6,6 +6,7 @@ What the live session of a market does with the same messages, without a clock a
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from connectors.archives.times import DAY
 from connectors.live.trade_overlap import UniqueIds
 from connectors.live.trade_sequence import ConsecutiveIds, Continuity, Hole, Item, Taken
 from connectors.live.venue import Traits
-from connectors.live.wire import BookMessage, BookRule, Broken, Fill, Step, TradeMessage, Update
+from connectors.live.wire import BookMessage, BookRule, Broken, Fill, Liquidation, Step, TradeMessage, Update
 from engine.codes import EARLIEST, LATEST
 from engine.instrument import Instrument, OffGridError
 from engine.tape import Channel, Flag, Reason, Rows, Trust
@@ -46,7 +47,7 @@ class SessionFold:
         self._batch, self._px, self._qty, self._side = self._fresh()
         self._levels = 0
         self._clock = 0
-        self._said: dict[Channel, Trust] = {Channel.BOOK: Trust.NONE, Channel.TRADES: Trust.NONE}
+        self._said: dict[Channel, Trust] = dict.fromkeys(Channel, Trust.NONE)
         self._book_from: int | None = None  # the connection
         self._trades_from: int | None = None
         self._lost_at = ""
@@ -244,6 +245,23 @@ class SessionFold:
         self._fault(where, f"trade {fill.trade_id}: {why}")
         if not flags & Flag.NOT_FLOW:  # flow that cannot be stored is missing
             self._batch.hole(recv, fill.ts, fill.trade_id - fill.count + 1, fill.count)
+
+    # ---- liquidations
+
+    def liquidation(self, recv: int, where: Where, message: Liquidation) -> None:
+        """An average price is put on the nearest tick."""
+        if not self._plausible(recv, message.ts, where):
+            return
+        instrument, price = self._instrument, message.price
+        try:
+            if message.average and (value := Decimal(price)).is_finite() and value.adjusted() <= 20:
+                price = str((value / instrument.tick).to_integral_value() * instrument.tick)
+            px, qty = instrument.ticks(price), instrument.lots(message.size)
+        except (InvalidOperation, OffGridError) as error:
+            self._fault(where, f"a liquidation: {error}")
+            return
+        self._say(recv, message.ts, Channel.LIQUIDATIONS, Trust.LIVE)
+        self._batch.liquidation(recv, message.ts, px, qty, message.side)
 
     # ----
 

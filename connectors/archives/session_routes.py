@@ -11,7 +11,7 @@ from connectors.archives.faults import Faults
 from connectors.archives.opening import Notify
 from connectors.archives.recorded import AggregatedTrades, RecordedVenue
 from connectors.archives.session_lines import Item, SessionLines
-from connectors.live.wire import BookMessage, Dialect, FrameError, Reply, Tainted, TradeMessage, Update
+from connectors.live.wire import BookMessage, Dialect, FrameError, Liquidation, Reply, Tainted, TradeMessage, Update
 from engine.codes import Channel, Reason
 from engine.feed import SourceError
 
@@ -48,6 +48,9 @@ class Receiver(Protocol):
 
     def trades(self, recv: int, where: Where, connection: int, message: TradeMessage) -> None:
         """Trades."""
+
+    def liquidation(self, recv: int, where: Where, message: Liquidation) -> None:
+        """A position closed by force."""
 
     def lost(self, recv: int, where: Where, connection: int | None, reason: Reason) -> None:
         """Something about the book is missing (`connection` None: a message of this very market)."""
@@ -196,6 +199,10 @@ class Routes:
                     receiver.book(item.recv, where, connection.number, event)
                 else:
                     receiver.trades(item.recv, where, connection.number, event)
+            elif isinstance(event, Liquidation):
+                known = self._receivers.get(Key(venue.name, connection.section, event.native))
+                if known is not None:
+                    known.liquidation(item.recv, where, event)
             elif isinstance(event, Tainted):
                 for key in connection.markets:
                     tainted = self._receivers.get(key)

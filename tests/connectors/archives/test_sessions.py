@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from connectors.archives.rows import SizeLots, to_lots
 from engine.feed import SourceError
 from engine.instrument import Instrument
+from engine.market import Market
+from engine.metrics.names import parse_metrics
 from engine.tape import Channel, Flag, Kind, Reason, Trust
 from tests.connectors.archives.sessions import (
     BEGIN,
@@ -316,3 +318,18 @@ def test_sizes_one_by_one_are_those_of_the_whole_column(sizes: list[float]) -> N
     instrument = Instrument("bybit", "A/B", Decimal("0.1"), Decimal("0.001"))
     expected = to_lots(np.array(sizes, np.float64), instrument)
     assert SizeLots(instrument).of(sizes).tolist() == expected.tolist()
+
+
+def test_liquidations_come_beside_the_flow(tmp_path: Path) -> None:
+    one = {"T": BEGIN * 1000 + 50, "s": "BTCUSDT", "S": "Buy", "v": "0.5", "p": "100.1449"}
+    told = {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": BEGIN * 1000, "data": [one]}
+    bad = {**told, "data": [{**one, "v": "x"}]}
+    lines = [*two_connections(), recv("ws.1", 0.2, told), recv("ws.1", 0.21, bad), recv("ws.2", 0.22, told)]
+    got = read_all(write(tmp_path / "s.zst", lines))
+    (row,) = got.kind(PERP, Kind.LIQUIDATION)
+    assert (int(row["px"]), int(row["qty"]), int(row["side"])) == (1001, 50, -1)
+    assert got.signed(PERP) == 0.25, "no flow"
+    assert any("a liquidation: " in notice for notice in got.notices)
+    market = Market(got.instruments[PERP], metrics=parse_metrics("cvd"))
+    market.apply(got.rows[PERP])
+    assert market.t == (BEGIN * 1000 + 50) * 1_000_000
