@@ -45,6 +45,10 @@ from engine.tape import Ints
 Truth = NDArray[np.int8]
 #: Holds, stays, stays at the moment.
 Truths = tuple[Truth, Truth, Truth]
+#: Arrays of one truth.
+_ONE: Final = {value: np.array([value], np.int8) for value in (-1, 0, 1)}
+for _array in _ONE.values():
+    _array.flags.writeable = False
 #: So many onsets are counted, older ones forgotten.
 _MOST_ONSETS: Final = 10_000
 
@@ -410,6 +414,9 @@ class LeafNode(Node):
             self.shown = evaluate(self.leaf.measure.quantity.of, now.values, len(now), now.lot)
         if isinstance(test, Compared):
             self.levels = levels = evaluate(test.level, now.values, len(now), now.lot)
+            if len(measured) == 1:
+                self.truth = truth = _single(float(measured[0]), test.comparison, float(levels[0]))
+                return truth, truth, truth
             self.truth = truth = _truth(
                 compare(measured, test.comparison, levels), ~(np.isnan(measured) | np.isnan(levels))
             )
@@ -477,6 +484,17 @@ def compare(values: Floats, comparison: str, levels: Floats | float) -> Bools:
         if comparison == ">=":
             return values >= levels
         return values < levels if comparison == "<" else values <= levels
+
+
+def _single(value: float, comparison: str, level: float) -> Truth:
+    """The truth of one comparison, without the toll of working on arrays."""
+    if value != value or level != level:
+        return _ONE[0]
+    if comparison[0] == ">":
+        true = value > level or (value == level and len(comparison) == 2)
+    else:
+        true = value < level or (value == level and len(comparison) == 2)
+    return _ONE[1 if true else -1]
 
 
 def _truth(true: Bools, known: Bools) -> Truth:

@@ -39,6 +39,8 @@ Gate = Callable[[Rule, str, int], str]
 PAST_S: Final = 3_600
 FEWEST_PAST: Final = 250
 _SECOND: Final = 1_000_000_000
+#: In place of a truth: there was none.
+_NONE: Final = 2
 _IDLE: Final = frozenset({"warming", "inactive"})
 _ACTIVE: Final = frozenset({"firing", "clearing"})
 
@@ -89,7 +91,7 @@ class RuleMachine:
         self._peak_score = -np.inf  # how extreme that is
         self._peak_to = -(1 << 62)  # instants up to here are in the peak
         self._last: list[tuple[float, float, float, int]] = [(np.nan, np.nan, np.nan, 0) for _ in self._leaves]
-        self._codes = (2, 2)  # truth and re-arm test at the last instant; 2: there was none
+        self._codes = (_NONE, _NONE)  # truth and re-arm test at the last instant
         self._interrupted = False  # nothing has been read since
         self._past = Columns(np.int64, np.float64)  # whole seconds: instants and known values
 
@@ -100,73 +102,91 @@ class RuleMachine:
         now. What it tells is stamped before `until` and not before the last one, so the order of events does not
         depend on the cut either."""
         events: list[AlertEvent] = []
-        holds = release = np.empty(0, np.int8)
-        piece = _Piece(now.times, detected, events)
-        if len(now):
-            if self._interrupted:
-                # What would have been said meanwhile is not said now, all at once.
-                self._reminded_at = max(self._reminded_at, int(now.times[0]) - self.rule.repeat)
-                self._interrupted = False
-            holds, stays, moment = self._node.read(now)
-            release = self._release(now, stays)
-            piece.leaves = [self._joined(node, last) for node, last in zip(self._leaves, self._last, strict=True)]
-            self._walk(piece, holds, moment, release)
-        self._settle(until, piece)
-        if len(now):
-            self._remember(piece, holds, release)
+        piece = _Piece(self, now.times, detected, events)
+        if len(now) and self.state != "expired":
+            self._read(now, piece)
+            self._settle(until, piece)
+            self._remember(piece)
+        else:
+            self._settle(until, piece)
         return events
 
-    def _release(self, now: Instants, stays: Truth) -> Truth:
+    def _read(self, now: Instants, piece: _Piece) -> None:
+        if self._interrupted:
+            # What would have been said meanwhile is not said now, all at once.
+            self._reminded_at = max(self._reminded_at, int(now.times[0]) - self.rule.repeat)
+            self._interrupted = False
+        holds, stays, moment = self._node.read(now)
+        back = None if self._rearm is None else self._rearm.read(now)[0]
+        if self.state in _IDLE and not (holds[0] == 1 if len(holds) == 1 else (holds == 1).any()):
+            # As it is nearly always: nothing begins.
+            if self.state == "warming":
+                for i in np.flatnonzero(holds)[:1].tolist():
+                    self._settle(int(now.times[i]), piece)
+                    self._step(int(now.times[i]), int(holds[i]), False, 0, piece)
+            self._codes = int(holds[-1]), _NONE
+            return
+        release = self._release(now, stays, back)
+        self._walk(piece, holds, moment, release)
+        self._codes = int(holds[-1]), int(release[-1])
+
+    def _release(self, now: Instants, stays: Truth, back: Truth | None) -> Truth:
         """Whether an episode may end: the re-arm test, never while the condition itself stays true."""
-        safe = (-stays).astype(np.int8)
-        if self._rearm is not None:
-            return np.minimum(self._rearm.read(now)[0], safe)
+        safe = -stays
+        if back is not None:
+            return np.minimum(back, safe)
         if self._rearm_level is None:
             return safe
         leaf = self._leaves[0]
         levels = evaluate(self._rearm_level, now.values, len(now), self._lot)
-        back = compare(leaf.measured, "<" if leaf.leaf.above else ">", levels)
+        below = compare(leaf.measured, "<" if leaf.leaf.above else ">", levels)
         known = ~(np.isnan(leaf.measured) | np.isnan(levels))
-        return np.minimum(np.where(known, np.where(back, 1, -1), 0).astype(np.int8), safe)
-
-    @staticmethod
-    def _joined(node: LeafNode, last: tuple[float, float, float, int]) -> _Leaf:
-        uppers = None if node.uppers is None else np.concatenate(([last[2]], node.uppers))
-        truth = np.concatenate((np.array([last[3]], np.int8), node.truth))
-        return _Leaf(
-            node, np.concatenate(([last[0]], node.shown)), np.concatenate(([last[1]], node.levels)), uppers, truth
-        )
+        return np.minimum(np.where(known, np.where(below, 1, -1), 0).astype(np.int8), safe)
 
     def _walk(self, piece: _Piece, holds: Truth, moment: Truth, release: Truth) -> None:
         """Only instants at which something can change are visited."""
+        if len(holds) == 1:
+            h, r, anew = int(holds[0]), int(release[0]), bool(holds[0] == 1 and moment[0] == -1)
+            if (h, r) != self._codes or anew:
+                self._visit(int(piece.times[0]), h, anew, r, piece)
+            return
         moved = (holds != np.concatenate((np.array([self._codes[0]], np.int8), holds[:-1]))) | (
             release != np.concatenate((np.array([self._codes[1]], np.int8), release[:-1]))
         )
-        anew = (holds == 1) & (moment == -1)  # crossed the other way
-        moved |= anew
+        crossed = (holds == 1) & (moment == -1)  # the other way
+        moved |= crossed
         for i in np.flatnonzero(moved).tolist():
-            t = int(piece.times[i])
-            self._settle(t, piece)
-            self._step(t, int(holds[i]), bool(anew[i]), int(release[i]), piece)
+            self._visit(int(piece.times[i]), int(holds[i]), bool(crossed[i]), int(release[i]), piece)
 
-    def _remember(self, piece: _Piece, holds: Truth, release: Truth) -> None:
-        self._codes = int(holds[-1]), int(release[-1])
-        self._take_peak(int(piece.times[-1]), piece)
+    def _visit(self, t: int, holds: int, anew: bool, release: int, piece: _Piece) -> None:
+        self._settle(t, piece)
+        self._step(t, holds, anew, release, piece)
+
+    def joined(self) -> list[_Leaf]:
+        """Every comparison at the last instant of the piece before and those of the piece read now."""
+        return [_joined(node, last) for node, last in zip(self._leaves, self._last, strict=True)]
+
+    def _remember(self, piece: _Piece) -> None:
+        """What the next piece begins with."""
+        end = int(piece.times[-1])
+        self._take_peak(end, piece)
         self._last = [
             (
-                float(leaf.shown[-1]),
-                float(leaf.levels[-1]),
-                np.nan if leaf.uppers is None else float(leaf.uppers[-1]),
-                int(leaf.truth[-1]),
+                float(node.shown[-1]),
+                float(node.levels[-1]),
+                np.nan if node.uppers is None else float(node.uppers[-1]),
+                int(node.truth[-1]),
             )
-            for leaf in piece.leaves
+            for node in self._leaves
         ]
+        if len(piece.times) == 1 and end % _SECOND:
+            return
         seconds = piece.times % _SECOND == 0
         if seconds.any():
             values = self._leaves[0].measured[seconds]
             known = ~np.isnan(values)
             self._past.append(piece.times[seconds][known], values[known])
-            self._past.drop(int(self._past[0].searchsorted(int(piece.times[-1]) - (PAST_S + 60) * _SECOND, "right")))
+            self._past.drop(int(self._past[0].searchsorted(end - (PAST_S + 60) * _SECOND, "right")))
 
     # ---- what becomes of it
 
@@ -331,7 +351,7 @@ class RuleMachine:
 
     def _take_peak(self, t: int, piece: _Piece) -> None:
         """Let the peak of a running episode cover the instants up to `t`."""
-        if self.state not in ("pending", "firing", "clearing") or not piece.leaves or t <= self._peak_to:
+        if self.state not in ("pending", "firing", "clearing") or not len(piece.times) or t <= self._peak_to:
             return
         begin, end = piece.times.searchsorted((self._peak_to, t), "right")
         self._peak_to = t
@@ -377,7 +397,7 @@ class RuleMachine:
             self.state = "firing"
         self._unknown = None
         self._interrupted = True
-        self._codes = (2, 2)
+        self._codes = (_NONE, _NONE)
         self._last = [(np.nan, np.nan, np.nan, 0) for _ in self._leaves]
 
     def fresh(self) -> RuleMachine:
@@ -458,11 +478,25 @@ class RuleMachine:
 class _Piece:
     """What is told of one piece of the tape."""
 
-    def __init__(self, times: Ints, detected: int, events: list[AlertEvent]) -> None:
+    def __init__(self, machine: RuleMachine, times: Ints, detected: int, events: list[AlertEvent]) -> None:
+        self._machine = machine
         self.times = times
         self.detected = detected
         self.events = events
-        self.leaves: list[_Leaf] = []
+        self._leaves: list[_Leaf] | None = None
+
+    @property
+    def leaves(self) -> list[_Leaf]:
+        """Of the instants read now; none when there were none."""
+        if self._leaves is None:
+            self._leaves = self._machine.joined() if len(self.times) else []
+        return self._leaves
+
+
+def _joined(node: LeafNode, last: tuple[float, float, float, int]) -> _Leaf:
+    uppers = None if node.uppers is None else np.concatenate(([last[2]], node.uppers))
+    truth = np.concatenate((np.array([last[3]], np.int8), node.truth))
+    return _Leaf(node, np.concatenate(([last[0]], node.shown)), np.concatenate(([last[1]], node.levels)), uppers, truth)
 
 
 def _known(value: float) -> float | None:

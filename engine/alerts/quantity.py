@@ -92,7 +92,8 @@ def evaluate(quantity: Quantity, values: Values, count: int, lot: float) -> Floa
     """Its value at `count` instants, shape (count,); NaN where a metric is unknown or something is divided by 0.
     `lot` is what one lot comes to in the unit of sizes."""
     if isinstance(quantity, Number):
-        return np.full(count, quantity.value * lot if quantity.sign == "lots" else quantity.value)
+        value = quantity.value * lot if quantity.sign == "lots" else quantity.value
+        return np.array([value]) if count == 1 else np.full(count, value)
     if isinstance(quantity, Reading):
         return values[quantity.metric.canonical]
     if isinstance(quantity, Magnitude):
