@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from engine.checkpoint import CheckpointError, Store, check, checkpoint_of, pack, resume, seal, unpack
 from engine.market import Market
+from engine.metrics.calculator import State
 
 Notice = Callable[[str, str], None]  # source, text
 
@@ -21,6 +22,8 @@ class Keeper:
     def __init__(self, store: Store, notice: Notice) -> None:
         self._store = store
         self._notice = notice
+        #: What the alerts of a market stood at, from checkpoints that were read; also of an earlier session.
+        self.alerts: dict[str, State] = {}
 
     def resumed(self, make: Callable[[], Market], now: int) -> Market | None:
         """A market made by `make` that goes on from its checkpoint; None when there is none to go on from at wall
@@ -36,8 +39,11 @@ class Keeper:
             return None
         try:
             checkpoint = unpack(data)
-            if not check(checkpoint, market, now):
-                return None  # of an earlier session
+            same_session = check(checkpoint, market, now)
+            if isinstance(checkpoint.state.get("alerts"), dict):
+                self.alerts[name] = checkpoint.state["alerts"]
+            if not same_session:
+                return None
             resume(market, checkpoint)
         except CheckpointError as error:
             self._set_aside(name, str(error))
@@ -56,9 +62,15 @@ class Keeper:
         kept = f", it is kept as {where}" if where else ""
         self._notice(name, f"its checkpoint is not used: {reason}{kept}; its metrics begin anew")
 
-    def take(self, market: Market) -> Taken | None:
-        """A checkpoint of the market as it is now; None when there is nothing to keep yet."""
-        return Taken(self._store, market.instrument.market, *pack(checkpoint_of(market))) if market.t else None
+    def take(self, market: Market, alerts: Callable[[], State | None] = lambda: None) -> Taken | None:
+        """A checkpoint of the market as it is now, with what its alerts stand at; None when there is nothing to keep
+        yet."""
+        if not market.t:
+            return None
+        checkpoint = checkpoint_of(market)  # folds what came
+        if (state := alerts()) is not None:
+            checkpoint.state["alerts"] = state
+        return Taken(self._store, market.instrument.market, *pack(checkpoint))
 
 
 @dataclass(frozen=True)

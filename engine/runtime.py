@@ -12,8 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from engine.alerts.machine import Gate, always
+from engine.alerts.roster import Roster
 from engine.alerts.rule import Rule
-from engine.alerts.watch import Watch
 from engine.checkpoint import Store
 from engine.feed import Feed, SourceError
 from engine.fees import FeeSchedule
@@ -24,7 +25,7 @@ from engine.market import Market
 from engine.metrics.names import Metric
 from engine.picture import market_summary, market_view
 from engine.sampling import Sampler
-from engine.view import AlertEvent, EngineView, MarketView, Notice, ViewRequest
+from engine.view import AlertEvent, EngineView, EvidenceView, MarketView, Notice, ViewRequest
 
 log = logging.getLogger("flowtape")
 
@@ -34,7 +35,7 @@ FLUSH_S = 0.05
 FLUSH_SHARE, FLUSH_STRETCH_S = 0.4, 0.005
 #: A crashed feed is started again after so many seconds, doubling up to the cap.
 RESTART_S, RESTART_CAP_S = 1.0, 60.0
-KEPT_ALERTS, KEPT_NOTICES = 200, 50
+KEPT_NOTICES = 50
 #: A crash loses at most so much of what live markets have seen.
 CHECKPOINT_S = 30.0
 
@@ -55,6 +56,7 @@ class Runtime:
         feeds: Sequence[Feed],
         *,
         rules: Sequence[Rule] = (),
+        gate: Gate = always,
         samplers: Callable[[Instrument], Iterable[Sampler]] = lambda _: (),
         metrics: Sequence[Metric] = (),
         chart: bool = False,
@@ -66,7 +68,7 @@ class Runtime:
         warm: bool = False,
     ) -> None:
         self._feeds = tuple(feeds)
-        self._rules = tuple(rules)
+        self._roster = Roster(rules, self._tell_once, gate)
         self._samplers = samplers
         self._metrics = tuple(metrics)
         self._chart = chart
@@ -78,11 +80,7 @@ class Runtime:
         self._warm = warm
         self._learning: set[asyncio.Task[None]] = set()
         self._writing: asyncio.Future[str | None] | None = None
-        self._on_alert: list[Callable[[AlertEvent], None]] = []
         self.markets: dict[str, Market] = {}
-        self._watches: dict[str, Watch] = {}
-        self._alerts: deque[AlertEvent] = deque(maxlen=KEPT_ALERTS)
-        self._unseen: dict[str, int] = {}  # fired and not acknowledged, by market
         self._broken: set[str] = set()  # faults that were told
         self._notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
         self._lag = 0.0
@@ -104,7 +102,7 @@ class Runtime:
         if self._keeper is not None and known is None and self._kept(instrument):
             resumed = self._keeper.resumed(lambda: self._market(instrument), time.time_ns())
         market = self.markets[instrument.market] = resumed or self._market(instrument)
-        self._watch(market)
+        self._roster.attach(market, self._keeper.alerts.pop(instrument.market, None) if self._keeper else None)
         source: object = self._live_feed(instrument)
         if self._warm and resumed is None and isinstance(source, History):
             task = asyncio.create_task(self._learn(market, source))
@@ -132,11 +130,7 @@ class Runtime:
     def restart(self, market: str) -> None:
         """The market's tape begins anew (a replay was sought backwards), and what it told with it."""
         self.markets.pop(market, None)
-        self._watches.pop(market, None)
-        self._unseen.pop(market, None)
-        kept = [event for event in self._alerts if event.market != market]
-        self._alerts.clear()
-        self._alerts.extend(kept)
+        self._roster.detach(market)
 
     def notice(self, source: str, text: str) -> None:
         """Something the user should read."""
@@ -244,7 +238,11 @@ class Runtime:
 
     def _take(self, market: Market) -> Taken | None:
         try:
-            return None if self._keeper is None else self._keeper.take(market)
+            return (
+                None
+                if self._keeper is None
+                else self._keeper.take(market, lambda: self._roster.carried(market.instrument.market))
+            )
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
             self._tell_once(market.instrument.market, f"no checkpoint can be taken: {fault}")
@@ -277,46 +275,35 @@ class Runtime:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules being watched."""
-        return self._rules
+        return self._roster.rules
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
         """Watch these from now on; rules that stay keep their state."""
-        self._rules = tuple(rules)
-        for market in self.markets.values():
-            self._watch(market)
+        self._roster.set_rules(rules)
 
-    def _watch(self, market: Market) -> None:
-        name = market.instrument.market
-        before = self._watches.pop(name, None)
-        if before is not None:
-            market.flush()  # what came so far is still read by the rules as they were
-            market.forget(before)
-        rules = [rule for rule in self._rules if rule.applies(name)]
-        if rules:
-            watch = Watch(name, rules, self._alert)
-            if before is not None:
-                watch.adopt(before)
-            self._watches[name] = watch
-            market.sample_for(watch)
-
-    def _alert(self, event: AlertEvent) -> None:
-        self._alerts.appendleft(event)
-        if event.kind == "fired" and event.delivered:
-            self._unseen[event.market] = self._unseen.get(event.market, 0) + 1
-        for callback in self._on_alert:
-            try:
-                callback(event)
-            except Exception as error:
-                # Whoever is told must not stop the fold that tells.
-                self._tell_once("alerts", f"telling of an alert failed: {type(error).__name__}: {error}")
+    def set_gate(self, gate: Gate) -> None:
+        """Let this say from now on why an alert is not to be announced."""
+        self._roster.gate = gate
 
     def listen(self, callback: Callable[[AlertEvent], None]) -> None:
-        """Call `callback` for each alert that fires or resolves."""
-        self._on_alert.append(callback)
+        """Call `callback` with everything that becomes of the rules."""
+        self._roster.listen(callback)
 
     def acknowledge(self) -> None:
         """The user has seen the alerts so far."""
-        self._unseen.clear()
+        self._roster.acknowledge()
+
+    def snooze(self, rule: str, market: str, length: int) -> None:
+        """Announce a rule on a market no more for `length` ns of its clock; 0: again at once."""
+        self._roster.snooze(rule, market, length)
+
+    def mute(self, muted: bool) -> None:
+        """Announce nothing, whatever fires, or everything again."""
+        self._roster.muted = muted
+
+    def evidence(self, episode: str) -> EvidenceView | None:
+        """What is kept of an episode (`AlertEvent.episode`); None when it is not known (any more)."""
+        return self._roster.evidence(episode)
 
     # ---- pictures
 
@@ -326,23 +313,29 @@ class Runtime:
         if found is None:
             return None
         found.flush()
-        watch = self._watches.get(market)
         others = self.markets.values() if request.notionals or found.instrument.members else ()
-        return market_view(found, request, watch.views() if watch else (), others)
+        return market_view(found, request, self._roster.views(market), others)
 
     def overview(self) -> EngineView:
         """What is common to all markets."""
         summaries = []
         for name, market in self.markets.items():
-            watch = self._watches.get(name)
-            firing = sum(rule.state in ("firing", "clearing") for rule in watch.views()) if watch else 0
+            firing = sum(rule.state in ("firing", "clearing") for rule in self._roster.views(name))
             summaries.append(market_summary(market, firing))
         rate = 0.0
         if len(self._rate) > 1:
             (t0, n0), (t1, n1) = self._rate[0], self._rate[-1]
             rate = max(0, n1 - n0) / (t1 - t0) if t1 > t0 else 0.0
-        unseen = sum(self._unseen.values())
-        return EngineView(tuple(summaries), tuple(self._alerts), unseen, tuple(self._notices), rate, 1e3 * self._lag)
+        roster = self._roster
+        return EngineView(
+            tuple(summaries),
+            tuple(roster.alerts),
+            roster.unseen,
+            tuple(self._notices),
+            rate,
+            1e3 * self._lag,
+            muted=roster.muted,
+        )
 
 
 def _grid(instrument: Instrument) -> tuple[object, ...]:

@@ -190,6 +190,29 @@ class AlertEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceTrade:
+    """A trade near an alert."""
+
+    t: int  # the market's clock, ns
+    px: int  # ticks
+    qty: int  # lots
+    side: int  # of the taker
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceView:
+    """What is kept of one episode."""
+
+    fired: AlertEvent
+    news: tuple[AlertEvent, ...]  # all that was told of it, oldest first
+    instrument: Instrument | None  # None: its market is gone
+    trades: tuple[EvidenceTrade, ...]  # of the minute before and the minute after, oldest first
+    before: int  # trades of the minute before that were too many to keep
+    after: int
+    complete: bool  # the minute after has passed
+
+
+@dataclass(frozen=True, slots=True)
 class HistogramRow:
     """What traded this session in one row of prices."""
 
@@ -364,6 +387,7 @@ class EngineView:
     events_per_s: float
     lag_ms: float  # how late the engine's own loop runs
     playing: PlayView | None = None
+    muted: bool = False  # alerts are listed and not announced
 
 
 @dataclass(frozen=True, slots=True)

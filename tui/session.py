@@ -10,14 +10,13 @@ from dataclasses import replace
 from connectors.replay import Playback
 from engine.alerts.condition import ConditionError
 from engine.alerts.language import parse_condition
-from engine.alerts.presets import preset_rules, reserved
+from engine.alerts.presets import reserved
 from engine.alerts.rule import Rule, compile_rule
 from engine.explanation import explain
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.registry import SPECS, listing
 from engine.runtime import Runtime
 from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
-from tui.config.model import Config
 from tui.monitor import AlertFields
 
 #: Metrics are read no oftener than this: no panel of numbers looks at them more than five times a second, and
@@ -42,19 +41,6 @@ def rule_of(fields: AlertFields, message: str | None = None) -> Rule:
     return compile_rule(
         fields.name, fields.when, fields.on, fields.for_, fields.rearm, fields.cooldown, fields.severity, message
     )
-
-
-def configured_rules(config: Config) -> tuple[Rule, ...]:
-    """Those of the presets that are on, and the user's own. Raises ConditionError for what no validator has seen."""
-    own = [
-        rule_of(
-            AlertFields(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity),
-            alert.message,
-        )
-        for alert in config.alerts
-        if alert.enabled
-    ]
-    return (*preset_rules(config.presets), *own)
 
 
 class Session:

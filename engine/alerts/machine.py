@@ -79,6 +79,7 @@ class RuleMachine:
         self.since: int | None = None
         self.fires = 0
         self.suppressed = 0
+        self.snoozed_until = 0  # clock; nothing is announced before
         self._t0 = 0
         self._notified_at: int | None = None  # the last delivery of a fire
         self._reminded_at = 0
@@ -273,12 +274,15 @@ class RuleMachine:
         if last is not None and t - last < self.rule.cooldown:
             self._suppressed = "cooldown"
         else:
-            self._suppressed = self._gate(self.rule, self.market, t)
+            self._suppressed = self._hindrance(t)
         if self._suppressed:
             self.suppressed += 1
         else:
             self._notified_at = self._reminded_at = t
         self._tell("fired", t, piece)
+
+    def _hindrance(self, t: int) -> str:
+        return "snoozed" if t < self.snoozed_until else self._gate(self.rule, self.market, t)
 
     def _remind(self, t: int, piece: _Piece) -> None:
         self._reminded_at = t
@@ -307,7 +311,7 @@ class RuleMachine:
         readings = self._readings(t, piece)
         suppressed = self._suppressed
         if not suppressed and kind != "fired":
-            suppressed = self._gate(rule, self.market, t)
+            suppressed = self._hindrance(t)
         value = readings[0].value
         piece.events.append(
             AlertEvent(
@@ -413,6 +417,7 @@ class RuleMachine:
             "since": self.since,
             "fires": self.fires,
             "suppressed": self.suppressed,
+            "snoozed": self.snoozed_until,
             "t0": self._t0,
             "notified": self._notified_at,
             "reminded": self._reminded_at,
@@ -440,6 +445,7 @@ class RuleMachine:
             restore_tree(self._rearm, state["rearm"])
         self._past.restore(state["past"])
         self.state, self.since = state["state"], state["since"]
+        self.snoozed_until = state["snoozed"]
         self.fires, self.suppressed, self._t0 = state["fires"], state["suppressed"], state["t0"]
         self._notified_at, self._reminded_at = state["notified"], state["reminded"]
         self._suppressed, self._acknowledged = state["why"], state["acknowledged"]
@@ -471,6 +477,7 @@ class RuleMachine:
             peak=self._peak if active else None,
             held=active and self._unknown is not None,
             acknowledged=active and self._acknowledged,
+            snoozed_until=self.snoozed_until or None,
             version=rule.version,
         )
 

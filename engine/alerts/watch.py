@@ -165,6 +165,12 @@ class Watch:
         for machine in self._machines:
             machine.acknowledge()
 
+    def snooze(self, rule: str, until: int) -> None:
+        """Don't announce a rule before the clock `until` (0: no longer)."""
+        for machine in self._machines:
+            if machine.rule.name == rule:
+                machine.snoozed_until = until
+
     def carried(self) -> State:
         """What the rules stand at, by their names."""
         return {

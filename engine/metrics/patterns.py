@@ -22,7 +22,7 @@ import numpy as np
 from engine.metrics.batch import Batch, Bools, Floats
 from engine.metrics.calculator import State
 from engine.metrics.history import Derived
-from engine.metrics.spec import Bound, Context, MetricSpec, Param
+from engine.metrics.spec import UNIT_OF_METRIC, Bound, Context, MetricSpec, Param
 from engine.metrics.windows import DAY, Columns, check_state
 from engine.tape import Ints
 
@@ -255,7 +255,8 @@ def _ratio(value: float, usual: Floats) -> float:
 
 
 class UsualLevel(Derived):
-    """A metric's mean over the slot so far against the same slot of other days. The only field is `z`.
+    """A metric's mean over the slot so far against the same slot of other days. Fields: `z`, and `median`, that of
+    the other days alone.
 
     Sampled every second; a slot counts as usual when 240 of its 300 values are known, one in progress when 80 % are.
     """
@@ -265,6 +266,7 @@ class UsualLevel(Derived):
         self._slots = Columns(np.int64, np.float64)  # closed slots: number, mean
         self._rows = Columns(np.int64, np.int64, np.float64)  # instants, known values and their sum so far in the slot
         self._open = (0, 0, 0.0)  # slot, known values, their sum
+        self._known: tuple[int, float] | None = None  # slot and its median; the days before it do not change
 
     def learn(self, times: Ints, values: Floats) -> None:
         """See Derived."""
@@ -289,6 +291,9 @@ class UsualLevel(Derived):
         position = self._rows[0].searchsorted(times, "right") - 1
         for i, (t, row) in enumerate(zip(times.tolist(), position.tolist(), strict=True)):
             slot = (t - 1) // SLOT
+            if field == "median":
+                out[i] = self._median(slot)
+                continue
             elapsed = t - slot * SLOT
             if row < 0 or elapsed < _FIRST_STEPS * STEP or (int(self._rows[0][row]) - 1) // SLOT != slot:
                 continue
@@ -296,6 +301,13 @@ class UsualLevel(Derived):
             if count >= 0.8 * (elapsed // 1_000_000_000):
                 out[i] = robust_z(float(self._rows[2][row]) / count, self._usual(slot))
         return out
+
+    def _median(self, slot: int) -> float:
+        """Of the same slot of other days; NaN for fewer than 5 of them."""
+        if self._known is None or self._known[0] != slot:
+            usual = self._usual(slot)
+            self._known = slot, float(np.median(usual)) if len(usual) >= FEWEST_DAYS else np.nan
+        return self._known[1]
 
     def _usual(self, slot: int) -> Floats:
         same = same_slots(slot)
@@ -325,6 +337,7 @@ class UsualLevel(Derived):
             raise ValueError(f"state of {state['metric']!r}, not of {self._metric.canonical!r}")
         self._slots.restore(state["slots"])
         self._rows.restore(state["rows"])
+        self._known = None
         slot, count, total = state["open"]
         self._open = (slot, count, total)
 
@@ -343,12 +356,12 @@ def _flow(name: str, field: str, unit: str, meaning: str, warmup: str = _WARMUP)
     return MetricSpec(name, (), unit, meaning, warmup, lambda: bound, "patterns")
 
 
-def _bind_level(metric: Metric) -> Bound:
+def _bind_level(metric: Metric, field: str = "z") -> Bound:
     inner = metric.spec.bind(*metric.args)
     return Bound(
         share=("usual level", metric.canonical),
         make=lambda context: UsualLevel(metric),
-        field="z",
+        field=field,
         needs_book=inner.needs_book,
         needs_trades=inner.needs_trades,
         of=metric,
@@ -402,6 +415,15 @@ SPECS: tuple[MetricSpec, ...] = (
         "a metric's mean of the 5-minute slot so far against the same time of other days",
         _LEVEL_WARMUP,
         _bind_level,
+        "patterns",
+    ),
+    MetricSpec(
+        "tod_median",
+        (Param("metric", "metric", None, "any metric, such as imbalance(5)"),),
+        UNIT_OF_METRIC,
+        "median over other days of a metric's mean in the 5-minute slot at this time of day",
+        "from 5 known days of the last 28 on (weekdays and weekends apart)",
+        lambda metric: _bind_level(metric, "median"),
         "patterns",
     ),
 )

@@ -10,12 +10,13 @@ from decimal import Decimal
 import pytest
 
 from engine import runtime as module
+from engine.alerts.roster import KEPT_ALERTS
 from engine.alerts.rule import compile_rule
 from engine.feed import Engine, SourceError
 from engine.instrument import Instrument
 from engine.market import Market
 from engine.metrics.names import parse_metrics
-from engine.runtime import KEPT_ALERTS, KEPT_NOTICES, RESTART_CAP_S, Runtime
+from engine.runtime import KEPT_NOTICES, RESTART_CAP_S, Runtime
 from engine.tape import Channel, Trust
 from engine.view import AlertEvent, Notice, ViewRequest
 from tests.engine.tapes import INSTRUMENT, START, Recorder

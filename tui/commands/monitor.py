@@ -237,8 +237,9 @@ def _session(
     from engine.metrics.names import parse_metrics
     from engine.runtime import Runtime
     from tui.config.fees import fees_of
+    from tui.config.rules import configured_rules, quiet_gate
     from tui.panels import flow, imbalance, toxicity
-    from tui.session import Session, configured_rules
+    from tui.session import Session
 
     # Also what no panel shows at the moment: a number must not begin when one looks at it.
     windows = config.windows
@@ -248,6 +249,7 @@ def _session(
     runtime = Runtime(
         sources.feeds,
         rules=configured_rules(config),
+        gate=quiet_gate(config),
         metrics=metrics,
         chart=True,
         day_lots=volume,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from tui.config.checks import Validators
 from tui.config.model import Alert
 
@@ -64,6 +66,12 @@ def _preset(name: str) -> str | None:
     return None if name in PRESETS else unknown_name(name, PRESETS, "preset")
 
 
+def _zone(name: str) -> str | None:
+    from tui.config.rules import zone_problem
+
+    return zone_problem(name)
+
+
 def _keys(mapping: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     from tui.actions import check_keys
 
@@ -80,17 +88,16 @@ def _channel(name: str) -> str | None:
 def _alert(alert: Alert) -> Iterable[tuple[str, str]]:
     from engine.alerts.condition import ConditionError
     from engine.alerts.presets import reserved
-    from engine.alerts.rule import compile_rule
+    from tui.config.rules import rule_of_alert
 
     if (taken := reserved(alert.name)) is not None:
         return [("name", taken)]
     try:
-        compile_rule(alert.name, alert.when, alert.on, alert.hold, alert.rearm, alert.cooldown, alert.severity)
+        rule_of_alert(alert)
     except ConditionError as error:
         key, _, text = str(error).partition(": ")
-        return (
-            [(key, text)] if key in ("name", "when", "for", "rearm", "cooldown", "severity") else [("when", str(error))]
-        )
+        known = {field.encode_name for field in msgspec.structs.fields(Alert)}
+        return [(key, text)] if key in known else [("when", str(error))]
     return []
 
 
@@ -102,6 +109,7 @@ VALIDATORS: Validators = {
     "column_panel": _column_panel,
     "window": _window,
     "preset": _preset,
+    "zone": _zone,
     "keys": _keys,
     "venue": _venue,
     "channel": _channel,

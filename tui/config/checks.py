@@ -20,6 +20,7 @@ class Validators(TypedDict, total=False):
     column_panel: Check  # an entry of a column of [layouts.NAME]
     window: Check  # an entry of [windows] that a metric looks back
     preset: Check  # an entry of `presets`
+    zone: Check  # `quiet_hours.zone`
     keys: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]  # all of [keys] -> (action id, what is wrong), …
     venue: Check  # the NAME of [venues.NAME]
     channel: Check  # an entry of `venues.NAME.channels`

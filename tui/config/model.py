@@ -12,7 +12,20 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from tui.config.sinks import AnySink, Notify
-from tui.config.values import Column, Duration, HttpUrl, Level, Name, Severity, Text, Url, Window, WsUrl
+from tui.config.values import (
+    Column,
+    Duration,
+    HttpUrl,
+    Level,
+    Name,
+    Repeat,
+    Severity,
+    Text,
+    TimeOfDay,
+    Url,
+    Window,
+    WsUrl,
+)
 
 #: From which 30-day volume on, maker fee in bps, taker fee in bps.
 Tier = Annotated[
@@ -95,11 +108,24 @@ class Alert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     when: Text
     on: Text = "*"
     hold: Duration = field(name="for", default="0s")
-    rearm: Level | None = None  # the level that `when` must come back beyond
+    rearm: Level | None = None  # the level that `when` must come back beyond, or a condition
+    keep_firing_for: Duration = "0s"
     cooldown: Duration = "0s"
+    repeat: Repeat = "never"
+    stale_after: Window = "10s"
+    expires: Text | None = None
     severity: Severity = "warning"
     message: str = ""
     enabled: bool = True
+
+
+class QuietHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When alerts below a severity are listed and not announced. The same time twice: never."""
+
+    from_: TimeOfDay = field(name="from", default="00:00")
+    to: TimeOfDay = "00:00"
+    zone: Text = "local"
+    below: Severity = "high"
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,5 +146,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulator: Simulator = Simulator()
     presets: tuple[Text, ...] = ("toxic-flow", "one-sided-flow")  # ready rules
     alerts: tuple[Alert, ...] = ()
+    quiet_hours: QuietHours = QuietHours()
     notify: Notify = Notify()
     sinks: tuple[AnySink, ...] = ()

@@ -31,6 +31,7 @@ _CHECK_OF = {  # which validator looks at a value, by its path with the free par
     ("windows", "flow"): "window",
     ("windows", "ofi"): "window",
     ("presets", "*"): "preset",
+    ("quiet_hours", "zone"): "zone",
     ("venues", "*", "channels", "*"): "channel",
     ("composites", "*", "markets", "*"): "market",
     ("simulator", "markets", "*"): "symbol",

@@ -28,7 +28,20 @@ TEMPLATE = """\
 # Pictures a second. Over a slow link fewer are calmer.
 #fps = 10.0
 
-# Ready alert rules: "toxic-flow", "one-sided-flow", "lopsided-book", "expensive-book", "stretched-price".
+# Ready alert rules (`flowtape alerts list` shows their conditions):
+#   "toxic-flow": VPIN at one of its three speeds is as high as almost never in its own history
+#   "one-sided-flow": takers of the last 30 s are on one side, far beyond chance
+#   "order-flow-pressure": order-flow imbalance at the best prices is extreme against the last hour
+#   "lopsided-book": the best 5 levels lean to one side for seconds
+#   "expensive-book": a market order for 100k of quote currency would cost more than 10 bps
+#   "thin-book": the book within 10 bps holds less than 30 % of what it usually does
+#   "wide-spread": the spread is three times its median of a day
+#   "unusual-volume": much more is traded than at this time of other days
+#   "volatility-burst": volatility of the last minute is three times that of the last hour
+#   "drawdown": the price is 3 % below its high of the last hour
+#   "big-sweep": one taker took more at once than almost any in a day
+#   "stretched-price": the price is 3 standard deviations away from the session's VWAP
+#   "silent-feed": neither trades nor book have been heard of for 5 s
 # An empty list switches them off. Rules of your own ([[alerts]], below) come in addition.
 #presets = ["toxic-flow", "one-sided-flow"]
 
@@ -98,18 +111,34 @@ TEMPLATE = """\
 #columns = [["ladder"], ["cost", "risk"], ["signal", "tape"]]
 
 # An alert fires once when its condition has held for the time given by `for`; it can fire again when the metric has
-# come back beyond the level `rearm` (without it: that of `when`), and it is announced at most once in `cooldown`.
-# `on` is a market, or a pattern such as "binance:*". `severity` is "info", "warning" or "high".
+# come back beyond the level `rearm` (a condition is possible too; without it: `when` is no longer true) and stayed
+# there for `keep_firing_for`. It is announced at most once in `cooldown`, and again every `repeat` while it goes on;
+# when nobody knows the value for `stale_after` it is over. `on` is a market, a pattern such as "binance:*", or several
+# with commas. `severity` is "info", "warning" or "high". `message` may name {value} {level} {pctl} {peak} {mid} and
+# more. What `when` can say, and how often it would have fired on a recording: flowtape alerts --help.
 #[[alerts]]
 #name = "book leans to the bid"
 #when = "imbalance(5) > 0.7"
 #on = "*"
 #for = "3s"
 #rearm = 0.5
+#keep_firing_for = "0s"
 #cooldown = "5m"
+#repeat = "never"
+#stale_after = "10s"
+#expires = "2030-12-31"
 #severity = "warning"
 #message = ""
 #enabled = true
+
+# When alerts below a severity are listed and not announced, by the time of the market's events. The same time twice:
+# never.
+[quiet_hours]
+#from = "00:00"
+#to = "00:00"
+# "local", or a time zone such as "Europe/Berlin".
+#zone = "local"
+#below = "high"
 
 # Where alerts go besides the screen, each with a name. Common to all kinds: `severity` is the least that is sent,
 # `rules` and `markets` are names or patterns, `events` any of "fired", "resolved", "trouble" (of a feed); more than

@@ -36,4 +36,14 @@ Url = Annotated[
 ]
 NUMBERS_TOO = {"numbers_too": True}  # a text that may be written as a TOML number
 Level = Annotated[str, Meta(min_length=1, description='a level such as 0.9 or "10bps"', extra=NUMBERS_TOO)]
+Repeat = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:never|\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d))$",
+        description='"never" or a length of time such as "10m"',
+    ),
+]
+TimeOfDay = Annotated[
+    str, Meta(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$", description='a time of day such as "22:00" or "07:30"')
+]
 Severity = Literal["info", "warning", "high"]

@@ -19,6 +19,7 @@ from tui.commands.sources import Sources, day_lots, read_config
 from tui.config.fees import fees_of
 from tui.config.model import Config
 from tui.config.paths import state_dir
+from tui.config.rules import configured_rules, quiet_gate
 from tui.delivery.building import destinations, open_courier
 from tui.delivery.courier import Courier
 from tui.delivery.desk import Desk
@@ -27,7 +28,6 @@ from tui.headless.health import picture, write_health
 from tui.headless.log import Form, Level, LogLines
 from tui.headless.silence import Silence
 from tui.headless.supervisor import Supervisor
-from tui.session import configured_rules
 
 #: Seconds between two looks at everything, and two health files.
 LOOK_S, HEALTH_S = 1.0, 5.0
@@ -94,6 +94,7 @@ class Watcher:
         self._runtime = Runtime(
             self._sources.feeds,
             rules=configured_rules(config),
+            gate=quiet_gate(config),
             samplers=self._desk.samplers,
             day_lots=day_lots(self._args),
             fees=fees_of(config),
@@ -268,6 +269,7 @@ class Watcher:
             return
         config = self._config = loaded.config
         self._runtime.set_rules(configured_rules(config))
+        self._runtime.set_gate(quiet_gate(config))
         if self._desk.courier is not None:
             self._desk.courier.reload(destinations(config.sinks))
         else:

@@ -206,12 +206,12 @@ def test_levels_are_compared_by_their_means_in_every_cut(seed: int) -> None:
         ]
     times, values = (np.array(column) for column in zip(*samples, strict=True))
 
-    def run(cuts: list[int]) -> tuple[list[float], list[float]]:
+    def run(cuts: list[int], field: str = "z") -> tuple[list[float], list[float]]:
         level, out, at = UsualLevel(metric), [], []
         begin = 0
         for end in [*cuts, len(times)]:
             level.learn(times[begin:end], values[begin:end])
-            out += level.beside("z", times[begin:end], values[begin:end]).tolist()
+            out += level.beside(field, times[begin:end], values[begin:end]).tolist()
             at += times[begin:end].tolist()
             if end < len(times):
                 level.advance(int(times[end]))
@@ -221,10 +221,12 @@ def test_levels_are_compared_by_their_means_in_every_cut(seed: int) -> None:
         return out, at
 
     whole, at = run([])
+    medians, _ = run([], "median")
     for cuts in (list(range(len(times))), sorted(rng.sample(range(len(times)), 40))):
         assert np.array(run(cuts)[0]).tobytes() == np.array(whole).tobytes()
+        assert np.array(run(cuts, "median")[0]).tobytes() == np.array(medians).tobytes()
     known = 0
-    for t, found in zip(at, whole, strict=True):
+    for t, found, median in zip(at, whole, medians, strict=True):
         slot, elapsed = (t - 1) // SLOT, t - (t - 1) // SLOT * SLOT
 
         def mean(slot: int, until: int) -> tuple[int, float]:
@@ -238,5 +240,6 @@ def test_levels_are_compared_by_their_means_in_every_cut(seed: int) -> None:
         usual = np.array([m for n, m in past if n >= 240])
         wanted = robust_z(now, usual) if elapsed >= 60 * S and count >= 0.8 * (elapsed // S) else math.nan
         assert found == pytest.approx(wanted, rel=1e-9, nan_ok=True)
+        assert median == pytest.approx(np.median(usual) if len(usual) >= 5 else math.nan, nan_ok=True)
         known += not math.isnan(wanted)
     assert known > 5
