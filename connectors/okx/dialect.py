@@ -22,17 +22,17 @@ PATH = "/ws/v5/public"
 PING_EVERY = 20.0
 #: Requests of at most 64 KB, 480 an hour and 3 a second: many markets go into one.
 _ARGS = 100
-_NAME = {Channel.BOOK: "books", Channel.TRADES: "trades"}
+_NAME = {Channel.BOOK: "books", Channel.TRADES: "trades", Channel.LIQUIDATIONS: "liquidation-orders"}
 #: An error names what it refuses in its text only.
 _REFUSED = re.compile(r"channel:([a-z0-9-]{1,40}),\s*instId:([A-Za-z0-9_-]{1,100})")
 _MOST_NAMES = 10_000  # that a hostile server can make us remember
 
 
 class OkxDialect:
-    """One connection."""
+    """One connection, for markets of one type (as the venue calls it: SWAP): liquidations come of all of them."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, type: str = "SPOT") -> None:
+        self._url, self._type = url, type
         self._requests: dict[str, tuple[str, ...]] = {}
         self._sent = 0
         self._traded: set[str] = set()  # whose trades have begun to come
@@ -88,18 +88,25 @@ class OkxDialect:
         return x
 
     def _ask(self, op: str, markets: Sequence[tuple[str, Channel]]) -> Iterator[Request]:
-        for at in range(0, len(markets), _ARGS):
-            part = markets[at : at + _ARGS]
+        wanted = list(dict.fromkeys(self._arg(native, channel) for native, channel in markets))
+        for at in range(0, len(wanted), _ARGS):
+            part = wanted[at : at + _ARGS]
             self._sent += 1
             number = str(self._sent)
-            args = [{"channel": _NAME[channel], "instId": native} for native, channel in part]
-            topics = tuple(_topic(op, _NAME[channel], native) for native, channel in part)
+            args = [{"channel": channel, key: about} for channel, key, about in part]
+            topics = tuple(_topic(op, channel, about) for channel, _, about in part)
             self._requests[number] = topics
             yield Request(msgspec.json.encode({"id": number, "op": op, "args": args}).decode(), topics=topics)
 
+    def _arg(self, native: str, channel: Channel) -> tuple[str, str, str]:
+        """The channel, and what it is about."""
+        if channel is Channel.LIQUIDATIONS:
+            return _NAME[channel], "instType", self._type
+        return _NAME[channel], "instId", native
+
     def _reply(self, a: Answer) -> Reply:
         if a.event != "error":
-            return Reply((_topic(a.event, a.channel, a.native),))
+            return Reply((_topic(a.event, a.channel, a.about),))
         asked = self._requests.get(a.id, ())
         found = _REFUSED.search(a.text)
         if found:
@@ -108,5 +115,5 @@ class OkxDialect:
         return Reply(asked, error=a.text)
 
 
-def _topic(op: str, channel: str, native: str) -> str:
-    return f"{op} {channel} {native}"
+def _topic(op: str, channel: str, about: str) -> str:
+    return f"{op} {channel} {about}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import aiohttp
@@ -16,10 +17,11 @@ from connectors.okx.rest import ROOT, OkxRest
 _WS = "wss://ws.okx.com:8443"
 #: 3 requests a second on a connection.
 TRAITS = Traits(markets_a_socket=50, between_requests=0.4)
+CONTRACTS = replace(TRAITS, figures=True, liquidations=True)
 
 
 class Okx:
-    """Spot, swaps and dated futures. A `LiveVenue`."""
+    """Spot, swaps and dated futures. A `LiveVenue` and a `LiquidationVenue`."""
 
     name = VENUE
     sections: Sequence[str] = tuple(INSTRUMENT_TYPES)
@@ -32,8 +34,8 @@ class Okx:
         return section_of(symbol)
 
     def traits(self, section: str) -> Traits:
-        """The same for all."""
-        return TRAITS
+        """Contracts tell more than spot markets."""
+        return TRAITS if section == "spot" else CONTRACTS
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> OkxRest:
         """See LiveVenue."""
@@ -41,7 +43,11 @@ class Okx:
 
     def dialect(self, section: str) -> OkxDialect:
         """See LiveVenue."""
-        return OkxDialect(self._endpoints.ws(section) + PATH)
+        return OkxDialect(self._endpoints.ws(section) + PATH, INSTRUMENT_TYPES[section])
+
+    def liquidation_dialect(self, section: str) -> OkxDialect:
+        """See LiquidationVenue: the same address, another connection."""
+        return self.dialect(section)
 
 
 def endpoints(

@@ -1,7 +1,8 @@
 """Frames of OKX's v5 public channels, decoded in one typed pass.
 
 `books` (400 levels, every 100 ms), `trades` (the fills of one taker order at one price as one) or `trades-all` (each),
-and the answers to requests. https://www.okx.com/docs-v5/en/ (Order Book Trading, Market Data).
+`liquidation-orders` (of all markets of a type), and the answers to requests. https://www.okx.com/docs-v5/en/ (Order
+Book Trading, Market Data, Public Data).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from connectors.live.wire import BookMessage, Ended, Fill, FrameError, TradeMessage
+from connectors.live.wire import BookMessage, Ended, Fill, FrameError, Liquidation, TradeMessage
 from engine.codes import Channel
 from engine.feed import Levels
 
@@ -32,6 +33,7 @@ ABSENT = -2
 class _Arg(Struct, gc=False, frozen=True):
     channel: Annotated[str, Meta(max_length=100)] = ""
     native: Annotated[str, Meta(max_length=100)] = field(name="instId", default="")
+    type: Annotated[str, Meta(max_length=40)] = field(name="instType", default="")
 
 
 class _Level(Struct, array_like=True, gc=False, frozen=True):
@@ -87,6 +89,22 @@ class _Trades(Struct, gc=False, frozen=True):
     data: list[Trade]
 
 
+class _Closed(Struct, gc=False, frozen=True):
+    price: Text = field(name="bkPx")  # of bankruptcy
+    size: Text = field(name="sz")
+    side: Literal["buy", "sell"]  # of the order that closed the position
+    ts: Epoch
+
+
+class _Liquidated(Struct, gc=False, frozen=True):
+    native: Name = field(name="instId")
+    details: list[_Closed]
+
+
+class _Liquidations(Struct, gc=False, frozen=True):
+    data: list[_Liquidated]
+
+
 class _Probe(Struct, gc=False):
     """What tells the kinds of frames apart when the first bytes don't."""
 
@@ -99,12 +117,12 @@ class _Probe(Struct, gc=False):
 
 
 class Answer(Struct, gc=False, frozen=True):
-    """`event`: subscribe, unsubscribe or error; `id` is the one the request bore."""
+    """`event`: subscribe, unsubscribe or error; `id` is that of the request; `about` a market, or a type of them."""
 
     event: str
     id: str
     channel: str
-    native: str
+    about: str
     text: str
 
 
@@ -128,12 +146,18 @@ class Book(Struct, gc=False, frozen=True):
 _decode_books = msgspec.json.Decoder(_Books, strict=False).decode
 _decode_digits = msgspec.json.Decoder(_BooksDigits, strict=False).decode
 _decode_trades = msgspec.json.Decoder(_Trades, strict=False).decode
+_decode_liquidations = msgspec.json.Decoder(_Liquidations, strict=False).decode
 _decode_probe = msgspec.json.Decoder(_Probe, strict=False).decode
 
 _BOOKS_START = b'{"arg":{"channel":"books",'
 _TRADES_START = b'{"arg":{"channel":"trades'  # or trades-all
 #: The channels, by the channel's name at the venue.
-CHANNELS = {"books": Channel.BOOK, "trades": Channel.TRADES, "trades-all": Channel.TRADES}
+CHANNELS = {
+    "books": Channel.BOOK,
+    "trades": Channel.TRADES,
+    "trades-all": Channel.TRADES,
+    "liquidation-orders": Channel.LIQUIDATIONS,
+}
 _TRADES = ("trades", "trades-all")
 #: Of a frame that cannot be decoded: whose it was.
 _CHANNEL = re.compile(rb'"channel"\s*:\s*"([a-z-]{1,40})"')
@@ -141,7 +165,7 @@ _NATIVE = re.compile(rb'"instId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 #: The notice before a connection is closed for an upgrade.
 _CLOSING = "64008"
 
-Decoded = BookMessage | TradeMessage | Answer | Ended
+Decoded = BookMessage | TradeMessage | Liquidation | Answer | Ended
 
 
 def decode(frame: bytes) -> list[Decoded]:
@@ -207,13 +231,20 @@ def _unusual(frame: bytes) -> list[Decoded]:
     probe = _decode_probe(frame)
     arg = probe.arg or _Arg()
     if probe.event in ("subscribe", "unsubscribe", "error"):
-        return [Answer(probe.event, probe.id, arg.channel, arg.native, f"{probe.msg[:300]} (code {probe.code[:20]})")]
+        text = f"{probe.msg[:300]} (code {probe.code[:20]})"
+        return [Answer(probe.event, probe.id, arg.channel, arg.native or arg.type, text)]
     if probe.event == "notice" and probe.code == _CLOSING:
         return [Ended()]
     if probe.event or not len(probe.data):
         return []
     if arg.channel == "books":
         return _books(frame)
+    if arg.channel == "liquidation-orders":
+        return [
+            Liquidation(x.native, d.ts * 1_000_000, d.price, d.size, 1 if d.side == "buy" else -1, average=True)
+            for x in _decode_liquidations(frame).data
+            for d in x.details
+        ]
     return _trades(frame) if arg.channel in _TRADES else []
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from connectors.live.http import SHARE_OF_BUDGET, SHARE_OF_HISTORY, Budget, RefusedError, RestClient, UnreachableError
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, TradePage, Update
+from connectors.live.wire import Bar, Figures, TradePage, Update
 from connectors.okx.instruments import INSTRUMENT_TYPES, VENUE, read_listing
 from connectors.okx.messages import Epoch, Text, Trade, fill_of, ordered
 from engine.history import MINUTE
@@ -39,6 +39,24 @@ class _Refusal(Struct, gc=False):
 
 class _Ticker(Struct, gc=False):
     volume: Text = field(name="vol24h")
+
+
+class _Mark(Struct, gc=False):
+    price: Text = field(name="markPx")
+    ts: Epoch
+
+
+class _Index(Struct, gc=False):
+    price: Text = field(name="idxPx")
+
+
+class _Funding(Struct, gc=False):
+    rate: Text = field(name="fundingRate")
+    due: Epoch = field(name="fundingTime")
+
+
+class _Interest(Struct, gc=False):
+    contracts: Text = field(name="oi")
 
 
 class _Candle(Struct, gc=False, array_like=True):
@@ -66,6 +84,10 @@ def _answer(of: Any) -> Callable[[bytes], Any]:
 _decode_trades = _answer(Trade)
 _decode_ticker = _answer(_Ticker)
 _decode_candles = _answer(_Candle)
+_decode_mark = _answer(_Mark)
+_decode_index = _answer(_Index)
+_decode_funding = _answer(_Funding)
+_decode_interest = _answer(_Interest)
 _decode_time = _answer(_Time)
 _decode_refusal = msgspec.json.Decoder(_Refusal, strict=False).decode
 
@@ -127,6 +149,25 @@ class OkxRest:
         body = await self._get("/api/v5/market/ticker", {"instId": instrument.native})
         (ticker,) = _read(_decode_ticker, body, f"the day's volume of {instrument.native!r}", 1)
         return str(ticker.volume)
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """See ContractRest: three requests, four for swaps, which alone have funding."""
+        what = f"the figures of {instrument.native!r}"
+        one = {"instType": INSTRUMENT_TYPES[self._section], "instId": instrument.native}
+        index = {"instId": f"{instrument.base}-{instrument.quote}"}
+
+        async def of(path: str, params: Mapping[str, str], decode: Callable[[bytes], Any]) -> Any:
+            (found,) = _read(decode, await self._get(path, params, SHARE_OF_HISTORY), what, 1)
+            return found
+
+        mark = await of("/api/v5/public/mark-price", one, _decode_mark)
+        idx = await of("/api/v5/market/index-tickers", index, _decode_index)
+        interest = await of("/api/v5/public/open-interest", one, _decode_interest)
+        rate, due = None, 0
+        if self._section == "swap":
+            funding = await of("/api/v5/public/funding-rate", {"instId": instrument.native}, _decode_funding)
+            rate, due = funding.rate or None, funding.due * 1_000_000
+        return Figures(mark.ts * 1_000_000, mark.price, idx.price, rate, due, interest.contracts)
 
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> Sequence[Bar]:
         """Without what takers bought, which OKX does not tell."""

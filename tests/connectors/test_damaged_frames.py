@@ -47,6 +47,8 @@ CASES = {
             b'{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"33","px":"30243",'
             b'"sz":"0.001","side":"buy","ts":"1652459226050","count":"3","source":"0","seqId":5}]}',
             b'{"id":"1","event":"error","code":"60018","msg":"channel:books,instId:X-Y doesn\'t exist","connId":"a"}',
+            b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkPx":"0.007831","side":"buy",'
+            b'"sz":"13","ts":"1692266434010"}],"instId":"IOST-USDT-SWAP","instType":"SWAP"}]}',
             b'{"event":"notice","code":"64008","msg":"closing","connId":"a4d3ae55"}',
         ),
     ),

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +18,7 @@ from engine.codes import Channel
 from tests.emulator.exchange import Exchange, Frame, Socket
 from tests.emulator.seeded import Change, Print, SeededMarket
 
-_CHANNELS = {Channel.BOOK: "books", Channel.TRADES: "trades"}
+_CHANNELS = {Channel.BOOK: "books", Channel.TRADES: "trades", Channel.LIQUIDATIONS: "liquidation-orders"}
 
 
 @dataclass
@@ -29,6 +30,7 @@ class OkxMarket(SeededMarket):
     previous: int = -1
     contract: str = ""
     candles: dict[str, list[list[str]]] = field(default_factory=dict)
+    figures: dict[str, str] = field(default_factory=dict)  # mark, index, funding, due, interest
 
     def move(self) -> Change:
         """See SeededMarket."""
@@ -38,6 +40,9 @@ class OkxMarket(SeededMarket):
     def listing(self) -> dict[str, str]:
         """Its entry in the listing."""
         entry = {"instId": self.native, "instType": self.type, "tickSz": self.tick, "lotSz": self.lot}
+        if self.type == "FUTURES":
+            day = datetime.strptime(self.native[-6:], "%y%m%d").replace(hour=8, tzinfo=UTC)
+            entry["expTime"] = str(round(day.timestamp() * 1000))
         entry["state"] = "live" if self.trading else "suspend"
         if self.type == "SPOT":
             return entry | {"baseCcy": self.base, "quoteCcy": self.quote}
@@ -70,11 +75,12 @@ class OkxEmulator(Exchange[OkxMarket]):
     def feed(self, symbols: list[str], timing: Timing, clock: Callable[[], int]) -> LiveFeed:
         """See Exchange."""
         venue = Okx(endpoints(self.url, self.ws_url), clock=clock)
-        return LiveFeed(venue, symbols, timing=timing, rng=random.Random(1), clock=clock)
+        everything = ("trades", "book", "contract")
+        return LiveFeed(venue, symbols, everything, timing=timing, rng=random.Random(1), clock=clock)
 
     def topic(self, market: OkxMarket, channel: Channel) -> str:
         """See Exchange."""
-        return f"{_CHANNELS[channel]} {market.native}"
+        return f"{_CHANNELS[channel]} {market.type if channel is Channel.LIQUIDATIONS else market.native}"
 
     # ---- the socket
 
@@ -85,13 +91,15 @@ class OkxEmulator(Exchange[OkxMarket]):
             return
         request = json.loads(text)
         op, number, args = request["op"], request.get("id", ""), request["args"]
-        self.subscriptions.append([f"{op} {arg['channel']} {arg['instId']}" for arg in args])
+        about = [arg.get("instId") or arg["instType"] for arg in args]
+        self.subscriptions.append([f"{op} {arg['channel']} {it}" for arg, it in zip(args, about, strict=True)])
         if self.mute_requests:
             return
         known = {m.native: m for m in self.markets}
-        for arg in args:
-            channel, native = arg["channel"], arg["instId"]
-            if channel not in _CHANNELS.values() or native not in known:
+        for arg, native in zip(args, about, strict=True):
+            channel = arg["channel"]
+            wide = channel == "liquidation-orders"
+            if channel not in _CHANNELS.values() or not (wide or native in known):
                 text = f"Wrong URL or channel:{channel},instId:{native} doesn't exist."
                 await socket.send({"id": number, "event": "error", "code": "60018", "msg": text, "connId": "a4"})
                 continue
@@ -100,7 +108,8 @@ class OkxEmulator(Exchange[OkxMarket]):
                 socket.topics.discard(f"{channel} {native}")
             else:
                 socket.topics.add(f"{channel} {native}")
-                await self._begin(socket, known[native], channel)
+                if not wide:
+                    await self._begin(socket, known[native], channel)
 
     async def _begin(self, socket: Socket, market: OkxMarket, channel: str) -> None:
         """A book begins with all of it, trades with the newest one."""
@@ -134,6 +143,13 @@ class OkxEmulator(Exchange[OkxMarket]):
         told = [market.told(p) | {"count": "1", "source": "0"} for p in prints]
         return _words({"arg": {"channel": "trades", "instId": market.native}, "data": told})
 
+    async def liquidate(self, market: OkxMarket, side: str, price: str, size: str) -> None:
+        """Tell a liquidation."""
+        detail = {"bkLoss": "0", "bkPx": price, "ccy": "", "posSide": "net", "side": side, "sz": size}
+        closed = {"details": [detail | {"ts": str(market.now_ms)}], "instId": market.native, "instType": market.type}
+        frame = _words({"arg": {"channel": "liquidation-orders", "instType": market.type}, "data": [closed]})
+        await self._tell(market, Channel.LIQUIDATIONS, lambda _socket: frame)
+
     def corrupt(self, frame: Frame) -> bytes:
         """The number of the message before is another one."""
         head, name, tail = bytes(frame).partition(b'"prevSeqId":')
@@ -149,6 +165,9 @@ class OkxEmulator(Exchange[OkxMarket]):
             return _answer([{"ts": str(self.markets[0].now_ms)}])
         if path == "/public/instruments":
             return _answer([m.listing() for m in self.markets if m.type == query["instType"]])
+        if path == "/market/index-tickers":
+            pairs = {f"{m.base}-{m.quote}": m for m in self.markets}
+            return _answer([{"instId": query["instId"], "idxPx": pairs[query["instId"]].figures["index"]}])
         market = next((m for m in self.markets if m.native == query.get("instId")), None)
         if market is None:
             return web.json_response({"code": "51001", "msg": "Instrument ID doesn't exist", "data": []})
@@ -159,6 +178,13 @@ class OkxEmulator(Exchange[OkxMarket]):
             return _answer([market.told(p) for p in reversed(older[-int(query.get("limit", "100")) :])])
         if path == "/market/ticker":
             return _answer([{"instId": market.native, "vol24h": market.day_volume}])
+        if path == "/public/mark-price":
+            return _answer([{"instId": market.native, "markPx": market.figures["mark"], "ts": str(market.now_ms)}])
+        if path == "/public/open-interest":
+            return _answer([{"instId": market.native, "oi": market.figures["interest"], "oiCcy": "1"}])
+        if path == "/public/funding-rate":
+            funding = {"fundingRate": market.figures["funding"], "fundingTime": market.figures["due"]}
+            return _answer([funding | {"instId": market.native}])
         if path == "/market/candles":
             after, before = int(query["after"]), int(query["before"])
             candles = [c for c in market.candles.get(query["bar"], []) if before < int(c[0]) < after]

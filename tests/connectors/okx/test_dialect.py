@@ -47,6 +47,14 @@ def test_one_request_holds_many_topics_and_each_is_answered_by_itself() -> None:
     assert max(len(x.frame) for x in many) < 64 << 10
 
 
+def test_liquidations_are_had_of_all_markets_of_a_type_at_once() -> None:
+    d = OkxDialect("", "SWAP")
+    (request,) = d.subscribe([("BTC-USDT-SWAP", Channel.LIQUIDATIONS), ("ETH-USDT-SWAP", Channel.LIQUIDATIONS)])
+    assert msgspec.json.decode(request.frame)["args"] == [{"channel": "liquidation-orders", "instType": "SWAP"}]
+    answer = b'{"id":"1","event":"subscribe","arg":{"channel":"liquidation-orders","instType":"SWAP"},"connId":"a"}'
+    assert d.decode(answer) == [Reply(request.topics)]
+
+
 def test_an_error_refuses_what_it_names_or_its_whole_request() -> None:
     d = OkxDialect("")
     d.subscribe(BOTH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from connectors.live.wire import BookMessage, Ended, Fill, FrameError, TradeMessage
+from connectors.live.wire import BookMessage, Ended, Fill, FrameError, Liquidation, TradeMessage
 from connectors.okx.messages import ABSENT, Answer, Book, decode
 from engine.codes import Channel
 from tests.real_data import data_file
@@ -65,6 +65,22 @@ def test_several_trades_are_put_in_order_of_id() -> None:
     assert [f.trade_id for f in m.fills] == [338476307, 338476308]
 
 
+def test_liquidations_tell_the_side_of_the_closing_order() -> None:
+    frame = (
+        b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkLoss":"0","bkPx":"0.007831",'
+        b'"ccy":"","posSide":"short","side":"buy","sz":"13","ts":"1692266434010"},{"bkLoss":"0","bkPx":"0.0078","ccy":"",'
+        b'"posSide":"net","side":"sell","sz":"2","ts":"1692266434011"}],"instFamily":"IOST-USDT","instId":'
+        b'"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}]}'
+    )
+    assert decode(frame) == [
+        Liquidation("IOST-USDT-SWAP", 1692266434010_000_000, "0.007831", "13", 1, average=True),
+        Liquidation("IOST-USDT-SWAP", 1692266434011_000_000, "0.0078", "2", -1, average=True),
+    ]
+    with pytest.raises(FrameError) as e:
+        decode(frame.replace(b'"sell"', b'"none"'))
+    assert e.value.channel is Channel.LIQUIDATIONS
+
+
 def test_keys_in_another_order_and_spaces_decode_alike() -> None:
     for frame in (BOOKS, TRADES):
         plain = msgspec.json.decode(frame)
@@ -76,7 +92,7 @@ def test_answers_notices_and_what_is_of_no_use() -> None:
     ack = b'{"id":"7","event":"subscribe","arg":{"channel":"books","instId":"A-B"},"connId":"a4d3ae55"}'
     (answer,) = decode(ack)
     assert isinstance(answer, Answer)
-    assert (answer.event, answer.id, answer.channel, answer.native) == ("subscribe", "7", "books", "A-B")
+    assert (answer.event, answer.id, answer.channel, answer.about) == ("subscribe", "7", "books", "A-B")
     (error,) = decode(b'{"id":"8","event":"error","code":"60018","msg":"channel:books,instId:X doesn\'t exist"}')
     assert isinstance(error, Answer)
     assert (error.event, error.id) == ("error", "8")
