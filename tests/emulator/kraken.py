@@ -63,6 +63,8 @@ class KrakenExchange(Exchange[KrakenMarket]):
     """The venue; `snapshot_times` False leaves the time out of snapshots, as some versions do."""
 
     checksum = True
+    sequence = False
+    depth = 10  # that the checksum proves: a lost change beyond them shows when it comes among them
     trades_path = "/Trades"
 
     def __init__(self, *markets: KrakenMarket, snapshot_times: bool = False) -> None:
