@@ -40,7 +40,7 @@ class Deribit:
 
     def traits(self, section: str) -> Traits:
         """See LiveVenue. Subscriptions are a dear kind of request: three a second in the long run."""
-        return Traits(between_requests=0.35)
+        return Traits(between_requests=0.35, figures=True, flagged_liquidations=True)
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> DeribitRest:
         """See LiveVenue."""

@@ -106,10 +106,12 @@ class WireTrade(Struct, gc=False):
     block_trade_id: str | int | None = None
     combo_id: str | None = None
     combo_trade_id: str | int | None = None
+    liquidation: str | None = None  # whose order was a forced one: M(aker), T(aker), MT
 
     def trade(self) -> Trade:
         """Normalised. Block trades are agreed on outside the order book, legs of combos trade in the combo's own
         book at prices made from marks: neither is flow of this one."""
+        flags = Flag.LIQUIDATED if self.liquidation is not None and "T" in self.liquidation else Flag(0)
         outside = self.block_trade_id is not None or self.combo_id is not None or self.combo_trade_id is not None
         return Trade(
             self.instrument_name,
@@ -118,7 +120,7 @@ class WireTrade(Struct, gc=False):
             repr(self.price),
             repr(self.amount),
             1 if self.direction == "buy" else -1,
-            int(Flag.NOT_FLOW) if outside else 0,
+            int(flags | Flag.NOT_FLOW if outside else flags),
         )
 
 

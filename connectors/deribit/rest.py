@@ -13,13 +13,13 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from connectors.deribit.instruments import VENUE, read_listing
 from connectors.deribit.messages import Epoch, WireTrade
 from connectors.live.http import SHARE_OF_BUDGET, SHARE_OF_HISTORY, Budget, RefusedError, RestClient, UnreachableError
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, Fill, TradePage, Update
+from connectors.live.wire import Bar, Figures, Fill, TradePage, Update
 from engine.feed import SourceError
 from engine.history import MINUTE
 from engine.instrument import Instrument
@@ -52,13 +52,21 @@ class _TradePage(Struct, gc=False):
     trades: list[WireTrade]
 
 
+_NULL = Raw(b"null")
+
+
 class _Stats(Struct, gc=False):
-    volume: Raw = Raw(b"null")
-    volume_usd: Raw = Raw(b"null")
+    volume: Raw = _NULL
+    volume_usd: Raw = _NULL
 
 
 class _Ticker(Struct, gc=False):
     stats: _Stats
+    timestamp: Epoch
+    mark: Raw = field(name="mark_price", default=_NULL)
+    index: Raw = field(name="index_price", default=_NULL)
+    funding: Raw = field(name="current_funding", default=_NULL)  # per 8 hours, paid all the time; perpetuals only
+    interest: Raw = field(name="open_interest", default=_NULL)
 
 
 class _Chart(Struct, gc=False):
@@ -148,15 +156,28 @@ class DeribitRest:
 
     async def day_volume(self, instrument: Instrument) -> str:
         """See Rest; to the nearest lot, for the venue adds up doubles."""
-        result = await self._get("/public/ticker", {"instrument_name": instrument.native})
+        stats = (await self._ticker(instrument, SHARE_OF_BUDGET)).stats
         try:
-            stats = _decode_ticker(result).stats
             volume = Decimal(str(stats.volume_usd if instrument.kind == "inverse" else stats.volume, "ascii"))
             return format((volume / instrument.lot).to_integral_value() * instrument.lot, "f")
         except _UNREADABLE as e:
             raise UnreachableError(
                 f"the day's volume of {instrument.native!r} cannot be read: {str(e)[:200]}"
             ) from None
+
+    async def figures(self, instrument: Instrument) -> Figures:
+        """See ContractRest. Funding is the rate per 8 hours as it is now, which is paid continuously."""
+        t = await self._ticker(instrument, SHARE_OF_HISTORY)
+        mark, index, funding, interest = (_told(number) for number in (t.mark, t.index, t.funding, t.interest))
+        return Figures(t.timestamp * 1_000_000, mark, index, funding, 0, interest)
+
+    async def _ticker(self, instrument: Instrument, share: float) -> _Ticker:
+        result = await self._get("/public/ticker", {"instrument_name": instrument.native}, 1, share)
+        try:
+            return _decode_ticker(result)  # type: ignore[no-any-return]
+        except _UNREADABLE as e:
+            said = str(e)[:200]
+            raise UnreachableError(f"the ticker of {instrument.native!r} cannot be read: {said}") from None
 
     async def bars(self, instrument: Instrument, step: int, start: int, end: int) -> Sequence[Bar]:
         """See Rest. The venue does not tell what takers bought."""
@@ -200,6 +221,11 @@ class DeribitRest:
                 raise self._client.limited(path, said)
             raise RefusedError(f"{VENUE}: {path} refused: {said}", answer.error.code)
         return answer.result  # type: ignore[no-any-return]
+
+
+def _told(number: Raw) -> str | None:
+    text = str(number, "utf-8")[:60]
+    return None if text == "null" else text
 
 
 def _part(symbol: str) -> tuple[str, str]:

@@ -90,7 +90,10 @@ class DeribitExchange(Exchange[DeribitMarket]):
             trades = [_trade(market, p) for p in page[:count]]
             return _result({"trades": trades, "has_more": len(page) > count})
         if name == "ticker":
-            return _result({"stats": {"volume": 11.5, "volume_usd": float(market.day_volume)}})
+            stats = {"volume": 11.5, "volume_usd": float(market.day_volume)}
+            prices = {"mark_price": 42_500.25, "index_price": 42_499.9, "open_interest": 1_132_329_370.0}
+            funding = {"current_funding": 1.742e-05, "funding_8h": 0.0}
+            return _result({"timestamp": market.now_ms, "stats": stats, **prices, **funding})
         if name == "get_tradingview_chart_data":
             empty: list[float] = []
             columns = ("ticks", "open", "high", "low", "close", "volume", "cost")

@@ -55,13 +55,17 @@ def test_trades_are_numbered_by_instrument_and_carry_the_takers_side() -> None:
     ("more", "flags"),
     [
         ({}, 0),
-        ({"liquidation": "T"}, 0),
+        ({"liquidation": "T"}, Flag.LIQUIDATED),
+        ({"liquidation": "MT"}, Flag.LIQUIDATED),
+        ({"liquidation": "M"}, 0),
         ({"block_trade_id": "BLOCK-123", "block_trade_leg_count": 2}, Flag.NOT_FLOW),
         ({"combo_id": "BTC-FS-29APR22_PERP", "combo_trade_id": "43"}, Flag.NOT_FLOW),
         ({"combo_trade_id": 43}, Flag.NOT_FLOW),
     ],
 )
-def test_what_was_not_traded_in_this_order_book_is_no_flow(more: dict[str, object], flags: int) -> None:
+def test_what_was_not_traded_in_this_order_book_is_no_flow_and_what_was_forced_is_told(
+    more: dict[str, object], flags: int
+) -> None:
     (message,) = decode(trade_frame(trade(7, **more)))
     assert isinstance(message, Trades)
     assert message.trades[0].flags == flags
