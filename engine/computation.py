@@ -62,6 +62,7 @@ class Computation(ABC):
         self._sums, self._ladders = TapNews(()), LadderNews(())
         self._bands: BandNews | None = None  # None: nobody wants them
         self._changes: list[ChangeRow] | None = None  # None: nobody wants them
+        self._lags: list[tuple[int, int]] | None = None  # (clock, lag) of messages; None: nobody wants them
         self._watched = False  # some metric wants more of every book message than the touch
         self._grids: list[Grid] = []  # those that calculators learn from come first, inner before outer
         self._learning = 0  # how many those are
@@ -109,6 +110,9 @@ class Computation(ABC):
             if bound.changes and self._changes is None:
                 self.flush()
                 self._changes = []
+            if bound.lags and self._lags is None:
+                self.flush()
+                self._lags = []
             self._watched = bool(self._taps or self._ladder_counts or self._distances)
         return bound
 

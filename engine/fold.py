@@ -26,7 +26,7 @@ from engine.metrics.series import Series
 from engine.metrics.windows import check_state
 from engine.news import QuoteRow, TradeColumns, TradeRow, change_columns, quote_columns, together, trade_columns
 from engine.sampling import Sampler
-from engine.tape import Channel, Flag, Reason, Trust
+from engine.tape import Channel, Flag, Ints, Reason, Trust
 
 #: Prints kept for the screen.
 TAPE_LENGTH = 4000
@@ -64,6 +64,7 @@ class Fold(Computation):
         self._liquidations: list[TradeRow] = []
         self._hearing: list[tuple[int, bool]] = []
         self._readings: list[Reading] = []
+        self._holes: list[tuple[int, int]] = []
         self._inverse_lot = float(1 / instrument.lot)
         self._lag = 0  # of the newest message
         self._applying = False  # rows: their silences are found for all of them at once
@@ -226,7 +227,8 @@ class Fold(Computation):
         self._quotes.clear()
         if len(quotes):
             self.trust.last_book = int(quotes.t[-1])
-        others = self._day_volumes or self._liquidations or self._hearing or self._readings
+        lists = (self._day_volumes, self._liquidations, self._hearing, self._readings, self._holes)
+        others = any(lists) or self.trust.changed
         if trades is None and not len(quotes) and not others and self.t == self._folded and not final:
             return
         if trades is not None or len(quotes):
@@ -236,7 +238,7 @@ class Fold(Computation):
             self._note_trades(trades)
             self.trust.last_trades = int(trades.t[-1])
             flow = trades.flow()
-        liquidations = self._take_liquidations(trades)
+        liquidations, trust = self._take_liquidations(trades), self.trust.news()
         if self.calculators:
             batch = Batch(
                 flow,
@@ -251,13 +253,25 @@ class Fold(Computation):
                 None if liquidations is None else liquidations.flow(),
                 tuple(self._hearing),
                 tuple(self._readings),
+                tuple(self._holes),
+                trust,
+                self._lagged(),
             )
             for calculator in self.calculators.values():
                 calculator.update(batch)
-        for news in (self._day_volumes, self._hearing, self._readings):
+        for news in (self._day_volumes, self._hearing, self._readings, self._holes):
             news.clear()
         self._folded = self.t
         self._deliver(final)
+
+    def _lagged(self) -> tuple[Ints, Ints] | None:
+        """How late messages were, in the order of the clock; forgets it."""
+        if self._lags is None:
+            return None
+        flat = np.array(self._lags, np.int64).reshape(-1, 2)
+        self._lags.clear()
+        flat = flat[np.argsort(flat[:, 0], kind="stable")]
+        return flat[:, 0], flat[:, 1]
 
     def _take_liquidations(self, trades: TradeColumns | None) -> TradeColumns | None:
         """What was liquidated since the last fold, told as such or as a trade; and all of it is printed."""
@@ -289,6 +303,7 @@ class Fold(Computation):
         if self._last_trade_id is None or trade_id != self._last_trade_id + 1:
             self.missing += 1
             self._missed_since = self._stopped
+            self._holes.insert(0, (self._stopped, -1))
         self._stopped = None
 
     def _changed(self) -> Changes | None:

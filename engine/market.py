@@ -24,6 +24,8 @@ from engine.tape import Channel, Flag, Ints, Kind, Reason, Rows, Trust
 
 #: Price texts of trades whose ticks are remembered.
 REMEMBERED = 20_000
+#: Trades that are late by their nature.
+_LATE = Flag.RECOVERED | Flag.REPLAYED
 
 
 class Market(Fold):
@@ -62,6 +64,8 @@ class Market(Fold):
         book = self.order_book
         if not book.loaded:
             return
+        if self._lags is not None and (bids or asks):
+            self._lags.append((self.t, recv - ts))
         try:
             if self._changes is not None:
                 ticks = self.instrument.ticks
@@ -111,6 +115,8 @@ class Market(Fold):
         self._lag = recv - ts
         self.messages += 1
         self._trades.append((self.t, ts, ticks, lots, side, flags, trade_id, self.messages))
+        if self._lags is not None and not flags & _LATE:
+            self._lags.append((self.t, recv - ts))
 
     def _remember(self, px: str) -> int:
         if len(self._ticks) > REMEMBERED:
@@ -125,6 +131,7 @@ class Market(Fold):
         if self._trades:
             self._join(self._trades[0][6])
         self.missing += max(1, count)
+        self._holes.append((self.t, count))
         if self._stopped is not None:
             self._missed_since, self._stopped = self._stopped, None
         elif self.series is not None:
@@ -205,6 +212,9 @@ class Market(Fold):
                     for column in (clock, ts, rows["px"], rows["qty"], rows["side"], flags, rows["id"], number)
                 )
             )
+        if self._lags is not None:
+            timely = trade & (flags & _LATE == 0)
+            self._lags += zip(clock[timely].tolist(), (rows["recv"] - ts)[timely].tolist(), strict=True)
         self.breaks.heard_all(clock, self.t)
         self._applying = True
         try:
@@ -233,8 +243,9 @@ class Market(Fold):
         sizes = (level_rows["qty"] * lot[0] / lot[1]).tolist()
         book = self.order_book
         picked = ends[wanted]
-        columns = (starts[wanted], picked, first[wanted], clock[picked], number[picked])
-        for start, end, what, t, seq in zip(*(column.tolist() for column in columns), strict=True):
+        lags = rows["recv"][picked] - rows["ts"][picked]
+        columns = (starts[wanted], picked, first[wanted], clock[picked], number[picked], lags)
+        for start, end, what, t, seq, lag in zip(*(column.tolist() for column in columns), strict=True):
             self.messages = seq
             if t > self.t:
                 self._advance(t)
@@ -242,6 +253,8 @@ class Market(Fold):
                 i, j = position[start], position[end + 1]
                 if what == Kind.LEVEL:
                     if book.loaded:
+                        if self._lags is not None:
+                            self._lags.append((self.t, lag))
                         if self._changes is not None:
                             self._change(list(zip(sides[i:j], prices[i:j], sizes[i:j], strict=True)))
                         self._quote(book.update_ticks(sides[i:j], prices[i:j], sizes[i:j]))

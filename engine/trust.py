@@ -25,6 +25,7 @@ class TrustLog:
         self._times: list[int] = []
         self._codes: list[int] = []
         self._before = self._code()
+        self._news: list[tuple[int, int, int]] = []
 
     def _state(self, channel: Channel) -> Trust:
         state = self._said[channel][0]
@@ -40,6 +41,7 @@ class TrustLog:
         if code != (self._codes[-1] if self._codes else self._before):
             self._times.append(t)
             self._codes.append(code)
+            self._news.append((t, code >> 4, code & 15))
 
     def say(self, t: int, channel: Channel, trust: Trust, reason: Reason, percent: int) -> None:
         """The source says how far `channel` can be relied on from `t` on."""
@@ -57,6 +59,17 @@ class TrustLog:
     def usable(self, channel: Channel) -> bool:
         """Whether numbers may be derived from what the channel says."""
         return self._said[channel][0] in (Trust.LIVE, Trust.UNVERIFIABLE)
+
+    @property
+    def changed(self) -> bool:
+        """Whether `news` has something to tell."""
+        return bool(self._news)
+
+    def news(self) -> tuple[tuple[int, int, int], ...]:
+        """The changes since the last time: (clock, trust of the book, of the trades)."""
+        told = tuple(self._news)
+        self._news.clear()
+        return told
 
     def sample(self, times: Ints) -> tuple[list[str | None], list[str | None]]:
         """Names of (book, trades) trust at ascending instants; None where the source has no such channel."""

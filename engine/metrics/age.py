@@ -48,13 +48,8 @@ class Age:
 
 
 def _bind(channel: str) -> Bound:
-    return Bound(
-        share="age",
-        make=lambda context: Age(),
-        field=channel,
-        needs_book=channel == "book",
-        needs_trades=channel == "trades",
-    )
+    # A rule on it must go on when the channel cannot be relied on: that is what it is for.
+    return Bound(share="age", make=lambda context: Age(), field=channel)
 
 
 SPECS: tuple[MetricSpec, ...] = (

@@ -116,6 +116,9 @@ class Batch:
     liquidations: Trades | None = None  # as trades, side of the closing order; None: there were none
     heard: tuple[tuple[int, bool], ...] = ()  # (clock, whether liquidations are heard of from then on)
     readings: tuple[Reading, ...] = ()
+    holes: tuple[tuple[int, int], ...] = ()  # (clock, trades known to be missing; -1: nobody knows how many)
+    trust: tuple[tuple[int, int, int], ...] = ()  # (clock, trust of the book, of the trades from then on)
+    lags: tuple[Ints, Ints] | None = None  # (clock, receive less exchange time, ns); None: no metric asked for it
 
 
 _NONE = np.empty(0, np.int64)

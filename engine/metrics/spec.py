@@ -84,6 +84,7 @@ class Bound:
     ladders: tuple[int, ...] = ()  # level counts whose levels `Batch.ladders` must carry (costs ~20 µs a message)
     bands: tuple[Fraction, ...] = ()  # distances from the mid, bps, whose resting sizes `Batch.bands` must carry
     changes: bool = False  # whether `Batch.changes` must be there (costs ~0.3 µs a level)
+    lags: bool = False  # whether `Batch.lags` must be there
     needs_book: bool = False
     needs_trades: bool = False
     of: Metric | None = None  # the calculator is `Derived` (history.py) from this metric
