@@ -94,7 +94,7 @@ SPECS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "trust",
         (Param("channel", "choice:book|trades", "book", "book or trades"),),
-        "",
+        "0…1",
         "1: proven (LIVE), 0.5: nothing proves it (UNVERIFIABLE), 0: not to be relied on",
         "when the source has said it",
         lambda channel: _bound(f"trust:{channel}"),

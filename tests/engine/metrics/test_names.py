@@ -202,8 +202,9 @@ def test_registry_is_complete() -> None:
         bound = spec.bind(*metric.args)
         assert (bound.make is None) != (bound.probe is None)
         assert bound.make is not None or not bound.field
-        # What the venue tells of a contract is told beside book and trades.
-        assert bound.needs_book or bound.needs_trades or spec.group == "contract"
+        # What the venue tells of a contract is told beside book and trades; how far they can be relied on is known
+        # just when they can't.
+        assert bound.needs_book or bound.needs_trades or spec.group in ("contract", "trust")
         assert usage(spec).startswith(spec.name)
 
 
