@@ -89,6 +89,9 @@ class Reason(IntEnum):
     BAD_CHECKSUM = 15
     DELISTED = 16
     MEMBERS_OUT = 17
+    NO_FIRST_MESSAGE = 18
+    ONLY_BOOK = 19
+    ONLY_TRADES = 20
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -110,4 +113,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.BAD_CHECKSUM: "the book is not what its checksum says",
     Reason.DELISTED: "no longer traded, as the venue says",
     Reason.MEMBERS_OUT: "some of its markets are left out",
+    Reason.NO_FIRST_MESSAGE: "subscribed, but nothing comes",
+    Reason.ONLY_BOOK: "the book moves, but no trade comes",
+    Reason.ONLY_TRADES: "trades come, but the book does not move",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,13 +55,21 @@ async def _page(rest: Rest, instrument: Instrument, step: int, start: int, end: 
             raise HistoryError(str(e)) from None
 
 
-async def average_day_volume(rest: Rest, instrument: Instrument, now: int) -> str | None:
-    """The average of the last whole days' volume in the unit sizes are quoted in; None when there are none.
-    Raises what a single request raises."""
+@dataclass(frozen=True)
+class AverageDay:
+    """What an average day of a market is like; None where it is not known."""
+
+    volume: str | None  # in the unit sizes are quoted in
+    trades: int | None
+
+
+async def fetch_average_day(rest: Rest, instrument: Instrument, now: int) -> AverageDay:
+    """The averages of the last whole days. Raises what a single request raises."""
     end = now // DAY * DAY
-    bars = await rest.bars(instrument, DAY, end - _DAYS * DAY, end)
-    lots = average_day(read_bars(bars, instrument, DAY, end).volume.tolist())
-    return None if lots is None else str(lots * instrument.lot)
+    bars = read_bars(await rest.bars(instrument, DAY, end - _DAYS * DAY, end), instrument, DAY, end)
+    lots = average_day(bars.volume.tolist())
+    volume = None if lots is None else str(lots * instrument.lot)
+    return AverageDay(volume, average_day(bars.trades.tolist()))
 
 
 def read_bars(bars: Sequence[Bar], instrument: Instrument, step: int, end: int) -> Bars:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from connectors.backoff import Backoff
-from connectors.live.bars import average_day_volume
+from connectors.live.bars import AverageDay, fetch_average_day
 from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
 from connectors.live.timing import Pulse, Timing, VenueClock
 from connectors.live.trade_overlap import UniqueIds
@@ -35,12 +35,14 @@ from engine.feed import Engine, Sink, SourceError
 from engine.instrument import Instrument, OffGridError
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+USABLE = (Trust.LIVE, Trust.UNVERIFIABLE)
 _NOTICE_AGAIN = 60.0
 _SHORTEST_WAIT = 0.1
 _LONGEST_STEP_NS = 5_000_000_000
 _OFF_GRID_LOSSES = 3
 #: Trades fetched at most for one gap: the live ones wait meanwhile.
 _MOST_RECOVERED = 20_000
+_DAY = 86_400.0
 #: Pages asked for at most before the socket is opened.
 _MOST_PAGES = 40
 
@@ -82,7 +84,10 @@ class MarketSession:
         self._said: dict[Channel, tuple[Trust, Reason]] = {}
         self._books = self._trades = 0  # messages so far; plain attributes, for this is done for every message
         self._trades_live = False
-        self._pulse = {Channel.BOOK: Pulse(timing.silent_book), Channel.TRADES: Pulse(timing.silent_trades)}
+        self._pulse = {
+            Channel.BOOK: Pulse(timing.silent_book, timing.first_book, timing.longest_silence),
+            Channel.TRADES: Pulse(timing.silent_trades, timing.first_trade, _DAY),
+        }
         self._off_grid_losses = 0  # books lost to off-grid levels since one was last in place for a while
         self._heard = 0  # recv of the newest message
         self._newest = 0  # the tape's clock
@@ -225,26 +230,36 @@ class MarketSession:
             self._off_grid_losses = 0
 
     def _check_silence(self, channel: Channel, now: float) -> None:
+        """A channel that has said nothing for longer than its own pace explains is asked for again. SILENT when the
+        market's other channel shows that there is something to say."""
         pulse, said = self._pulse[channel], self._said.get(channel)
-        if said is not None and said[0] in (Trust.LIVE, Trust.UNVERIFIABLE):
-            silent = pulse.silence(now) > pulse.limit
-        else:
-            # No trade yet can be the nature of a market; a book that never moves is a dead subscription.
-            silent = (
-                channel is Channel.BOOK
-                and said == (Trust.WARMING, Reason.NO_DATA_YET)
-                and pulse.silence(now) > self._timing.first_book
-            )
-        if silent:
-            if channel is Channel.BOOK:
-                self._drop_book(None)
-            self._say(channel, Trust.STALE, Reason.NO_MESSAGES)
+        if said is None or pulse.silence(now) <= pulse.limit:
+            return
+        usable, waiting = said[0] in USABLE, said == (Trust.WARMING, Reason.NO_DATA_YET)
+        beside = self._moves(Channel.TRADES if channel is Channel.BOOK else Channel.BOOK, now)
+        if waiting and channel is Channel.TRADES and not beside:
+            return  # no trade yet can be the nature of a market; a book that never moves is a dead subscription
+        if usable or waiting:
             self._tell(f"silent {channel}", f"no {_NAMES[channel]} for {pulse.silence(now):.0f} s; subscribing again")
-        if said == (Trust.STALE, Reason.NO_MESSAGES) and pulse.silence(now) > pulse.limit:
-            pulse.start(now)
-            if channel is Channel.TRADES:
-                self._sequence.interrupted()
-            self.resubscribe(self, channel)
+        elif said[1] not in _SILENCES:
+            return
+        if channel is Channel.BOOK:
+            self._drop_book(None)
+        if waiting:
+            self._say(channel, Trust.SILENT, Reason.NO_FIRST_MESSAGE)
+        elif beside:
+            self._say(channel, Trust.SILENT, Reason.ONLY_TRADES if channel is Channel.BOOK else Reason.ONLY_BOOK)
+        elif usable:
+            self._say(channel, Trust.STALE, Reason.NO_MESSAGES)
+        pulse.start(now)
+        if channel is Channel.TRADES:
+            self._sequence.interrupted()
+        self.resubscribe(self, channel)
+
+    def _moves(self, channel: Channel, now: float) -> bool:
+        """Whether a channel is asked for, usable, and has said something lately."""
+        said, pulse = self._said.get(channel), self._pulse[channel]
+        return said is not None and said[0] in USABLE and pulse.silence(now) <= pulse.limit
 
     # ---- the book
 
@@ -444,18 +459,21 @@ class MarketSession:
         """Put the venue's own volume of a day on the tape: the average of the last whole days, else of the last
         24 hours; without an answer nothing is put there."""
         try:
-            size = await self._average_day() or await self._rest.day_volume(self.instrument)
+            day = await self._average_day()
+            if day.trades:
+                self._pulse[Channel.TRADES].expect(_DAY / day.trades)
+            size = day.volume or await self._rest.day_volume(self.instrument)
             recv = self._clock()
             self._sink.day_volume(recv, self._time(recv), size)
         except (UnreachableError, RefusedError, OffGridError) as e:
             self._tell("day volume", f"the day's volume is unknown: {e}")
 
-    async def _average_day(self) -> str | None:
+    async def _average_day(self) -> AverageDay:
         now = self._venue_clock.now(self._clock())
         try:
-            return await average_day_volume(self._rest, self.instrument, now)
+            return await fetch_average_day(self._rest, self.instrument, now)
         except (UnreachableError, RefusedError):
-            return None
+            return AverageDay(None, None)
 
     # ---- telling
 
@@ -495,4 +513,5 @@ class MarketSession:
             self._engine.notice(self.instrument.market, text)
 
 
+_SILENCES = (Reason.NO_MESSAGES, Reason.NO_FIRST_MESSAGE, Reason.ONLY_BOOK, Reason.ONLY_TRADES)
 _NAMES = {Channel.BOOK: "book update", Channel.TRADES: "trade"}

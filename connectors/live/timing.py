@@ -22,6 +22,8 @@ class Timing:
     first_book: float = 15.0  # from the subscription to the first book update
     silent_book: float = 15.0  # at least; more for a market that is slow by nature
     silent_trades: float = 60.0
+    first_trade: float = 900.0  # from the subscription to the first trade, while nothing is known of the market's pace
+    longest_silence: float = 900.0  # of a book that is normal at most; of trades a day
     recovery: float = 5.0  # later trades wait at most so long for missing ones
     settled: float = 30.0  # a book that has been right for so long is resynced without delay again
     day_volume: float = 1800.0
@@ -49,14 +51,16 @@ class VenueClock:
 
 
 class Pulse:
-    """Whether the silence of a channel is longer than its own activity explains."""
+    """Whether the silence of a channel is longer than its own activity explains.
+
+    `floor` and `longest` bound the silence that is normal, seconds; `first` is that before any activity is known.
+    """
 
     _GAPS = 20.0  # mean gaps between messages
-    _LONGEST = 900.0
     _WEIGHT = 0.05
 
-    def __init__(self, floor: float) -> None:
-        self._floor = floor
+    def __init__(self, floor: float, first: float, longest: float) -> None:
+        self._floor, self._first, self._longest = floor, first, longest
         self._count = 0
         self._mean: float | None = None
         self._last: float | None = None
@@ -64,6 +68,11 @@ class Pulse:
     def start(self, now: float) -> None:
         """Silence counts from here (subscribed, connected)."""
         self._last = now
+
+    def expect(self, gap: float) -> None:
+        """The mean gap between messages as the venue's own numbers have it, seconds; what is heard goes before it."""
+        if self._mean is None:
+            self._mean = gap
 
     def look(self, now: float, count: int) -> None:
         """`count` messages have come in all."""
@@ -77,7 +86,7 @@ class Pulse:
     @property
     def limit(self) -> float:
         """The longest silence that is normal, seconds."""
-        return min(max(self._floor, self._GAPS * (self._mean or 0.0)), self._LONGEST)
+        return self._first if self._mean is None else min(max(self._floor, self._GAPS * self._mean), self._longest)
 
     def silence(self, now: float) -> float:
         """Seconds since the last message (or the start)."""

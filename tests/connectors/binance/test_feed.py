@@ -414,7 +414,7 @@ async def test_an_acknowledged_stream_that_stays_silent_is_stale_and_asked_for_a
         emulator.silent = True
         await eventually(lambda: emulator.subscribed(market), "subscribed")
         sink = sink_of(engine, "ETH/USDT")
-        await eventually(lambda: sink.trust(Channel.BOOK) == (Trust.STALE, Reason.NO_MESSAGES), "stale")
+        await eventually(lambda: sink.trust(Channel.BOOK) == (Trust.SILENT, Reason.NO_FIRST_MESSAGE), "silent")
         await eventually(lambda: len(emulator.subscriptions) >= 3, "asked again")
         assert emulator.subscriptions[1:3] == [["ethusdt@depth@100ms"]] * 2
         emulator.silent = False
