@@ -10,23 +10,21 @@ import numpy as np
 from engine.book_side import MEMORY, WINDOW, BookSide
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
+from engine.known_depth import KnownDepth
 from engine.tape import NO_ASK, NO_BID, Ints
 
 #: Best bid (ticks), its size as the venue quotes it, best ask, its size; NO_BID or NO_ASK with size 0 for no level.
 Touch = tuple[int, float, int, float]
 
 
-class TickBook:
+class TickBook(KnownDepth):
     """Order book on a fixed tick grid. Implements `engine.metrics.spec.BookReader`."""
 
     def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
+        super().__init__(instrument)
         self.bids = BookSide(instrument, 1)
         self.asks = BookSide(instrument, -1)
-        self.loaded = False  # a snapshot has been taken since the last loss
         self.trusted = True  # the owner may withdraw trust without emptying the book
-        self.known_low: int | None = None
-        self.known_high: int | None = None
         self._inverse_lot = float(1 / instrument.lot)
 
     # ---- writing
@@ -34,7 +32,7 @@ class TickBook:
     def clear(self) -> None:
         """Forget everything; not valid until the next snapshot."""
         self.loaded = False
-        self.known_low = self.known_high = None
+        self._reach = (None, None)
         self.bids.reset(0)
         self.asks.reset(0)
 
@@ -66,8 +64,7 @@ class TickBook:
                     side.sizes[slot] = size
                 side.best = side.next_best(0)
                 side.settle()
-        self.known_low = min(bid_px, default=None)
-        self.known_high = max(ask_px, default=None)
+        self._reach = min(bid_px, default=None), max(ask_px, default=None)
         self.loaded = True
 
     def update(self, bids: Levels, asks: Levels) -> Touch:

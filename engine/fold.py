@@ -17,6 +17,7 @@ from engine.codes import EARLIEST, LATEST
 from engine.computation import FOOTPRINT, Computation
 from engine.fees import FeeSchedule
 from engine.instrument import Instrument
+from engine.lateness import Lateness
 from engine.metrics.batch import NO_TRADES, Batch, Changes, Reading, Trades
 from engine.metrics.calculator import State
 from engine.metrics.footprint import Footprint
@@ -49,7 +50,7 @@ class Fold(Computation):
         self.messages = 0
         self.missing = 0  # trades known to be missing
         self.refused = 0
-        self.latency: deque[int] = deque(maxlen=256)
+        self.lateness = Lateness()
         self.prints: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=TAPE_LENGTH if chart else 0)
         self.profile: Profile | None = None
         self.series: Series | None = None
@@ -232,7 +233,7 @@ class Fold(Computation):
         if trades is None and not len(quotes) and not others and self.t == self._folded and not final:
             return
         if trades is not None or len(quotes):
-            self.latency.append(self._lag)
+            self.lateness.add(self.t, self._lag)
         flow: Trades = NO_TRADES
         if trades is not None:
             self._note_trades(trades)

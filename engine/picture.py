@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -55,7 +54,7 @@ def market_view(
         instrument=market.instrument,
         t=market.t,
         recv=market.recv,
-        latency_ms=statistics.median(market.latency) / 1e6 if market.latency else None,
+        latency=market.lateness.view(),
         book=book,
         trades=market.trust.view(Channel.TRADES),
         ladder=ladder or _ladder(market, request),

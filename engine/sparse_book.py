@@ -10,18 +10,16 @@ import numpy as np
 from engine.book import Touch
 from engine.feed import Levels
 from engine.instrument import Instrument, OffGridError
+from engine.known_depth import KnownDepth
 from engine.tape import NO_ASK, NO_BID, Ints
 
 
-class SparseBook:
+class SparseBook(KnownDepth):
     """Same behaviour as `engine.book.TickBook`, for any distance between prices."""
 
     def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.loaded = False
+        super().__init__(instrument)
         self.trusted = True
-        self.known_low: int | None = None
-        self.known_high: int | None = None
         self._bids: dict[int, float] = {}
         self._asks: dict[int, float] = {}
         self.best_bid = NO_BID
@@ -33,7 +31,7 @@ class SparseBook:
     def clear(self) -> None:
         """Forget everything; not valid until the next snapshot."""
         self.loaded = False
-        self.known_low = self.known_high = None
+        self._reach = (None, None)
         self._bids.clear()
         self._asks.clear()
         self.best_bid, self.best_ask = NO_BID, NO_ASK
@@ -59,8 +57,7 @@ class SparseBook:
         self._asks.update((px, size) for px, size in zip(ask_px, ask_size, strict=True) if size)
         self.best_bid = max(self._bids, default=NO_BID)
         self.best_ask = min(self._asks, default=NO_ASK)
-        self.known_low = min(bid_px, default=None)
-        self.known_high = max(ask_px, default=None)
+        self._reach = min(bid_px, default=None), max(ask_px, default=None)
         self.loaded = True
 
     def update(self, bids: Levels, asks: Levels) -> Touch:

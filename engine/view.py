@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.instrument import Instrument
 
 if TYPE_CHECKING:  # it brings arrays with it
+    from engine.lateness import LatencyView
     from engine.metrics.cost_table import CostRow
     from engine.position import Position
 
@@ -329,7 +330,7 @@ class MarketView:
     instrument: Instrument
     t: int  # the market's clock, ns (0: nothing came yet)
     recv: int  # receive time of the newest row, ns
-    latency_ms: float | None  # receive minus exchange time of recent messages (median); negative = clock skew
+    latency: LatencyView | None  # None before the first message
     book: ChannelView
     trades: ChannelView
     ladder: LadderView

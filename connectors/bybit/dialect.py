@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from connectors.bybit.book_rule import BybitRule
+from connectors.bybit.instruments import DEPTH
 from connectors.bybit.messages import decode
 from connectors.live.wire import BookRule, Event, Request
 from engine.codes import Channel
 from engine.instrument import Instrument
 
-#: Levels a side. 200 come every 100 ms (spot: 200 ms); 1,000 only every 200 ms, 50 every 20 ms.
-DEPTH = 200
 #: Topics in one request: spot allows no more.
 TOPICS_A_REQUEST = 10
 _TOPICS = {

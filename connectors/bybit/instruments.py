@@ -19,6 +19,8 @@ from engine.feed import SourceError
 from engine.instrument import ContractKind, Instrument
 
 VENUE: Final = "bybit"
+#: Levels a side. 200 come every 100 ms (spot: 200 ms); 1,000 only every 200 ms, 50 every 20 ms.
+DEPTH: Final = 200
 CATEGORIES: Final[tuple[ContractKind, ...]] = ("spot", "linear", "inverse")
 #: Market orders by value leave sizes finer than `basePrecision` in trades and remainders of such in the book; two
 #: more decimals keep them exact.
@@ -111,6 +113,7 @@ def _listed(kind: ContractKind, entry: _Entry) -> Listed:
         native=entry.symbol,
         base=entry.base,
         quote=entry.quote,
+        book_depth=DEPTH,
     )
     return Listed(instrument, entry.status == "Trading")
 

@@ -97,6 +97,7 @@ def _listed(p: _Product) -> Listed:
         native=p.product_id,
         base=p.base_currency_id,
         quote=p.quote_currency_id,
+        book_depth=0,
     )
     open_ = p.status == "online" and not (p.trading_disabled or p.is_disabled or p.view_only)
     return Listed(instrument, open_)

@@ -84,6 +84,7 @@ def _listed(w: _Instrument) -> Listed:
         quote=w.quote,
         maker_bps=maker,
         taker_bps=taker,
+        book_depth=0,
     )
     return Listed(instrument, w.active)
 

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 import msgspec
 
 from connectors.kraken.book_rule import KrakenBook
+from connectors.kraken.instruments import DEPTH
 from connectors.kraken.messages import Answer, Book, Status, Trade, Trades, decode
 from connectors.live.wire import BookMessage, BookRule, Event, Fill, Reply, Request, TradeMessage
 from engine.codes import Channel
 from engine.instrument import Instrument
 
-#: Levels a side; the venue has 10, 25, 100, 500 and 1000.
-DEPTH = 1_000
 _MARKETS_A_FRAME = 50
 _PING_EVERY = 20.0
 _NAMES = {Channel.BOOK: "book", Channel.TRADES: "trade"}

@@ -13,6 +13,8 @@ from engine.feed import SourceError
 from engine.instrument import Instrument
 
 VENUE = "kraken"
+#: Levels a side that are asked for; the venue has 10, 25, 100, 500 and 1000.
+DEPTH = 1_000
 #: The stream's names of currencies where they differ from those of REST (wsname).
 _STREAM_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 _REST_NAMES = {stream: rest for rest, stream in _STREAM_NAMES.items()}
@@ -65,6 +67,7 @@ def _listed(pair: _Pair) -> Listed:
         quote=names[1],
         maker_bps=_bps(pair.maker),
         taker_bps=_bps(pair.taker),
+        book_depth=DEPTH,
     )
     return Listed(instrument, pair.status == "online")
 

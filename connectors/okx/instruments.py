@@ -13,6 +13,8 @@ from engine.feed import SourceError
 from engine.instrument import Instrument
 
 VENUE = "okx"
+#: Levels a side of the channel `books`.
+DEPTH = 400
 #: What the venue calls the sections.
 INSTRUMENT_TYPES = {"spot": "SPOT", "swap": "SWAP", "futures": "FUTURES"}
 
@@ -94,6 +96,7 @@ def _spot(e: _Entry) -> Instrument:
         native=e.native,
         base=e.base,
         quote=e.quote,
+        book_depth=DEPTH,
     )
 
 
@@ -119,4 +122,5 @@ def _contract(section: str, e: _Entry) -> Instrument:
         native=e.native,
         base=base,
         quote=quote,
+        book_depth=DEPTH,
     )

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.instrument import Instrument
+from engine.lateness import LatencyView
 from engine.metrics.cost_table import CostRow
 from engine.tape import Flag
 from engine.view import (
@@ -263,7 +264,7 @@ class FakeMarket:
             instrument=self.instrument,
             t=self.t,
             recv=self.t + 12_000_000,
-            latency_ms=12.0,
+            latency=LatencyView(12.0, 30.0, 8.0),
             book=live(last=self.t),
             trades=live(last=self.t),
             ladder=self.ladder(request),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
+from engine.lateness import LatencyView
 from engine.view import ChannelView, EngineView, MarketView, PlayView
 from tui.panels import format as fmt
 from tui.panels.base import TRUSTED, Role, RowPanel, Run, Runs, message_rows, spread_row, trust_text
@@ -26,14 +27,18 @@ class Item(NamedTuple):
     text: str
 
 
-def latency_item(latency_ms: float | None) -> Item | None:
-    """Median of receive minus exchange time; a negative one is the difference of two clocks, and is said so."""
-    if latency_ms is None or not fmt.known(latency_ms):
-        return None
-    if latency_ms < SKEW_MS:
-        return Item(3, "toxic", f"clock skew {fmt.signed(latency_ms / 1000, 8).strip()} s")
-    shown = f"{latency_ms / 1000:.1f} s" if latency_ms >= SLOW_MS else f"{max(0.0, latency_ms):.0f} ms"
-    return Item(3, "toxic" if latency_ms >= SLOW_MS else "text", f"latency {shown}")
+def latency_items(latency: LatencyView | None) -> list[Item]:
+    """Median and 99th percentile of receive minus exchange time. Where a negative one shows that the clocks differ,
+    they count from the fastest message, and the difference is told beside them."""
+    if latency is None:
+        return []
+    skewed = latency.fastest < SKEW_MS
+    median, p99 = (ms - latency.fastest if skewed else max(0.0, ms) for ms in (latency.median, latency.p99))
+    shown = f"{median / 1000:.1f}/{p99 / 1000:.1f} s" if median >= SLOW_MS else f"{median:.0f}/{p99:.0f} ms"
+    items = [Item(3, "toxic" if median >= SLOW_MS else "text", f"latency {shown}")]
+    if skewed:
+        items.append(Item(3, "toxic", f"clock skew {fmt.signed(latency.fastest / 1000, 8).strip()} s"))
+    return items
 
 
 def channel_item(name: str, channel: ChannelView, now: int) -> Item:
@@ -76,7 +81,7 @@ def status_items(
         items.append(channel_item("book", view.book, view.t))
         items.append(channel_item("trades", view.trades, view.t))
         if overview.playing is None and not view.instrument.simulated:
-            items.append(latency_item(view.latency_ms))
+            items += latency_items(view.latency)
         if view.holes:
             items.append(Item(3, "toxic", f"{fmt.size(float(view.holes)).strip()} trades missing"))
         if view.skipped:

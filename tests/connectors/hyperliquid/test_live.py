@@ -148,7 +148,7 @@ async def test_a_book_that_stalls_with_the_socket_open_is_told_and_asked_for_aga
         asked = len(emulator.subscriptions)
 
         async def others_go_on() -> None:
-            while (Channel.BOOK, Trust.STALE, Reason.NO_MESSAGES) not in sink.said:
+            while (Channel.BOOK, Trust.SILENT, Reason.ONLY_TRADES) not in sink.said:
                 await emulator.step(calm)
                 await emulator.step(m, deltas=0)
                 await asyncio.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -12,7 +11,7 @@ from connectors.live.timing import Pulse
 from engine.codes import Channel, Reason, Trust
 from tests.connectors.binance.conftest import make_live, running
 from tests.emulator.binance import BinanceEmulator, eventually
-from tests.emulator.exchange import QUICK, Frame
+from tests.emulator.exchange import Frame
 from tests.emulator.market import spot
 from tests.emulator.recording import RecordingEngine, RecordingSink
 
@@ -110,4 +109,3 @@ def test_a_pulse_scales_with_the_activity_of_its_channel() -> None:
     unknown.look(1.0, 1)  # what is heard goes before what was expected
     assert 500.0 < unknown.limit < 600.0
     assert Pulse(15.0, 15.0, 900.0).limit == 15.0
-    assert replace(QUICK).first_trade == 900.0

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.lateness import LatencyView
 from engine.tape import Flag
 from engine.view import ChannelView, PlayView, TradeView, ViewRequest
 from tests.tui.panels.harness import PanelApp, lines, painted
 from tests.tui.views import BTC, ETH_COIN, NS, RULES, FakeMarket, alert, empty_view, make_overview, make_view, summary
 from tui.panels import glyphs
 from tui.panels.alerts import Alerts
-from tui.panels.status import Status, latency_item, status_items, status_row
+from tui.panels.status import Status, latency_items, status_items, status_row
 from tui.panels.strip import Strip, strip_row
 from tui.panels.tape import MINIMA, Tape, aggregate, mark_large, minimum_lots
 
@@ -174,18 +175,14 @@ def test_the_selected_market_is_always_in_sight(count: int, at: int, width: int)
 
 
 def test_latency_below_zero_is_called_clock_skew() -> None:
-    skew = latency_item(-1400.0)
-    assert skew is not None
-    assert skew.text == "clock skew −1.400 s"
-    late = latency_item(2500.0)
-    assert late is not None
-    assert late.text == "latency 2.5 s"
-    assert late.role == "toxic"
-    assert latency_item(None) is None
-    assert latency_item(float("nan")) is None
-    usual = latency_item(-0.4)
-    assert usual is not None
-    assert usual.text == "latency 0 ms"
+    def texts(median: float, p99: float, fastest: float) -> list[str]:
+        return [item.text for item in latency_items(LatencyView(median, p99, fastest))]
+
+    assert texts(-1400.0, -1350.0, -1403.0) == ["latency 3/53 ms", "clock skew −1.403 s"]
+    assert texts(2500.0, 4000.0, 20.0) == ["latency 2.5/4.0 s"]
+    assert latency_items(LatencyView(2500.0, 4000.0, 20.0))[0].role == "toxic"
+    assert latency_items(None) == []
+    assert texts(-0.4, 7.0, -0.6) == ["latency 0/7 ms"]
 
 
 def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
@@ -193,7 +190,14 @@ def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
     view = replace(view, book=ChannelView("STALE", "connection lost", view.t - NS, 0, view.t - 5 * NS))
     items = status_items(view, make_overview(view), glyphs.BRAILLE, paused_for=3.0, muted=True, fps=9.8)
     wide = "".join(text for _, text in status_row(items, "10:00:00 UTC", 160))
-    for part in ("PAUSED 3 s", "book STALE 5 s: connection lost", "trades LIVE", "latency 12 ms", "9.8 fps", "muted"):
+    for part in (
+        "PAUSED 3 s",
+        "book STALE 5 s: connection lost",
+        "trades LIVE",
+        "latency 12/30 ms",
+        "9.8 fps",
+        "muted",
+    ):
         assert part in wide
     assert wide.rstrip().endswith("10:00:00 UTC")
     short = "".join(text for _, text in status_row(items, "10:00:00 UTC", 70))

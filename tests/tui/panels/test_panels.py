@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from engine.lateness import LatencyView
 from engine.view import ChannelView, EngineView, MarketView, MemberView, PlayView, RuleView, TradeView, ViewRequest
 from tests.tui.panels.harness import PanelApp, check_runs, check_texts, painted
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, SHIB, FakeMarket, alert, empty_view, make_overview
@@ -86,7 +87,7 @@ def odd_view(draw: random.Random, panel: RowPanel) -> tuple[MarketView, EngineVi
         trades=channel(),
         rules=draw.choice(((), (rule,), view.rules, (*view.rules, rule) * 9)),
         metrics={key: draw.choice(VALUES) for key in view.metrics if draw.random() < 0.9},
-        latency_ms=draw.choice((None, float("nan"), -1400.0, 0.2, 5e6)),
+        latency=draw.choice((None, LatencyView(-1400.0, -1e3, -1500.0), LatencyView(0.2, 5e6, 0.1))),
         holes=draw.choice((0, 3, 10**9)),
         skipped=draw.choice((0, 10**12)),
         members=draw.choice(((), (member(),), (member(), member()) * 20)),
