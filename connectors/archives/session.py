@@ -22,7 +22,7 @@ from connectors.archives.session_fold import SessionFold
 from connectors.archives.session_lines import SessionLines
 from connectors.archives.session_routes import Key, Receiver, Routes, Where
 from connectors.live.wire import BookMessage, BookRule, Dialect, Liquidation, TradeMessage, Update
-from engine.codes import Reason
+from engine.codes import Channel, Reason
 from engine.feed import SourceError
 from engine.instrument import Instrument
 from engine.tape import Rows
@@ -45,6 +45,7 @@ class SessionMarket:
     identity: Identity
     listed: Instrument | None = None
     messages: int = 0
+    carries: set[Channel] = field(default_factory=set)
     single_trades: bool = False
     prices: Digits = field(default_factory=lambda: Digits(STRAY))
     sizes: Digits = field(default_factory=Digits)
@@ -100,6 +101,7 @@ class SessionReader:
                 instruments[i],
                 venue.traits(key.section),
                 dialect.rule(instruments[i]),
+                carries=self.markets[i].carries,
                 single_trades=self.markets[i].single_trades,
                 fault=lambda where, why: routes.fault(where, why),
                 place=lambda where: routes.place(where),
@@ -185,6 +187,7 @@ class _Surveyor:
     def book(self, recv: int, where: Where, connection: int, message: BookMessage) -> None:
         """Levels as the rule lets them through."""
         self._market.messages += 1
+        self._market.carries.add(Channel.BOOK)
         verdict = self._rule.take(message.body)
         if isinstance(verdict, Sequence):
             for update in verdict:
@@ -204,6 +207,7 @@ class _Surveyor:
         """Digits of trades count for the grid as well."""
         market = self._market
         market.messages += 1
+        market.carries.add(Channel.TRADES)
         market.single_trades = market.single_trades or not isinstance(message, AggregatedTrades)
         self._scan([fill.price for fill in message.fills], [fill.size for fill in message.fills], 1)
 

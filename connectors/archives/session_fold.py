@@ -5,7 +5,7 @@ What the live session of a market does with the same messages, without a clock a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
@@ -34,20 +34,23 @@ class SessionFold:
         traits: Traits,
         rule: BookRule,
         *,
+        carries: Collection[Channel],
         single_trades: bool,
         fault: Callable[[Where, str], None],
         place: Callable[[Where], str],
         notice: Notify,
     ) -> None:
-        """`single_trades`: aggregated ones are left out. `fault(where, why)` tells what was refused,
-        `place` names a line."""
+        """`carries`: channels that the source has, sooner or later. `single_trades`: aggregated ones are left out.
+        `fault(where, why)` tells what was refused, `place` names a line."""
         self._instrument, self._traits, self._rule = instrument, traits, rule
-        self._single_trades, self._fault, self._place, self._notice = single_trades, fault, place, notice
+        self._carries, self._single_trades = tuple(carries), single_trades
+        self._fault, self._place, self._notice = fault, place, notice
         self._ticks, self._lots = PriceTicks(instrument), SizeLots(instrument)
         self._batch, self._px, self._qty, self._side = self._fresh()
         self._levels = 0
         self._clock = 0
         self._said: dict[Channel, Trust] = dict.fromkeys(Channel, Trust.NONE)
+        self._begun = False
         self._book_from: int | None = None  # the connection
         self._trades_from: int | None = None
         self._lost_at = ""
@@ -279,6 +282,11 @@ class SessionFold:
         return False
 
     def _say(self, recv: int, ts: int, channel: Channel, trust: Trust, reason: Reason = Reason.NONE) -> None:
+        if not self._begun:
+            self._begun = True
+            for other in self._carries:  # so that nobody takes what has not come yet for what will never come
+                if other is not channel:
+                    self._say(recv, ts, other, Trust.WARMING, Reason.NO_DATA_YET)
         if self._said[channel] is not trust:
             self._said[channel] = trust
             self._batch.status(recv, ts, channel, trust, reason)

@@ -62,7 +62,8 @@ def test_the_same_name_on_two_connections_is_two_markets(tmp_path: Path) -> None
     assert (got.signed(PERP), got.signed(COINS)) == (0.25, -0.5)
     for market in (PERP, COINS):
         assert got.statuses(market, Channel.BOOK) == [(Trust.LIVE, Reason.NONE)]
-        assert got.statuses(market, Channel.TRADES) == [(Trust.LIVE, Reason.NONE)]
+        # Announced with the first message of the market, so that a screen doesn't say that there are none.
+        assert got.statuses(market, Channel.TRADES) == [(Trust.WARMING, Reason.NO_DATA_YET), (Trust.LIVE, Reason.NONE)]
         assert got.holes(market) == []
 
 
