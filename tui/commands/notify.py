@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tui.delivery.notification import Notification
     from tui.delivery.terminals import Path as Way
 
-_PAUSE_S = 1.0  # between two things that one sees or hears
 _PROTOCOLS = {"osc9": "OSC 9", "osc777": "OSC 777", "osc99": "OSC 99"}
 
 
@@ -40,6 +39,9 @@ def add_parser(subparsers: Any) -> None:
         "to expect and what to set. Exit code 1 when a sink did not take it.",
     )
     test.add_argument("--sink", metavar="NAME", action="append", help="only this sink (may be repeated)")
+    test.add_argument(
+        "--pause", metavar="SECONDS", type=float, default=1.0, help="between bell, desktop and title (default 1)"
+    )
     test.set_defaults(run=run_test)
     status = commands.add_parser(
         "status",
@@ -53,6 +55,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run_test(args: argparse.Namespace) -> int:
     """Walk all channels."""
+    if not 0 <= args.pause <= 60:
+        raise UsageError("--pause: must be a number from 0 to 60")
     config = read_config(args, strict=True).config
     names = [sink.name for sink in config.sinks]
     for name in args.sink or ():
@@ -61,7 +65,7 @@ def run_test(args: argparse.Namespace) -> int:
 
             raise UsageError(f"--sink: {unknown_name(name, names, 'sink')}")
     if not args.sink:
-        _test_terminal(config.notify)
+        _test_terminal(config.notify, args.pause)
     return 0 if asyncio.run(_test_sinks(config, args.sink)) else 1
 
 
@@ -88,7 +92,7 @@ def run_status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _test_terminal(notify: Notify) -> None:
+def _test_terminal(notify: Notify, pause: float) -> None:
     """Bell, desktop, title: nobody but the user can say whether they came."""
     from tui.delivery.notification import of_test
     from tui.delivery.terminals import path_here
@@ -106,20 +110,23 @@ def _test_terminal(notify: Notify) -> None:
         sys.stdout.flush()
 
     for step in steps(notify, way, note, write):
-        _say(step)
-        time.sleep(_PAUSE_S)
+        for line in step:
+            _say(line)
+        time.sleep(pause)
 
 
-def steps(notify: Notify, way: Way, note: Notification, write: Callable[[str], None]) -> Iterator[str]:
+def steps(notify: Notify, way: Way, note: Notification, write: Callable[[str], None]) -> Iterator[list[str]]:
     """Do one thing after the other, and say what it was and what to expect."""
     from tui.delivery import escapes
 
     if notify.bell:
         write(escapes.BEL)
-        yield "bell      rung: expect a sound, a flash, or a mark on the window or tab (many terminals mute it; in "
-        yield "          tmux a window that is not shown is marked with ! when monitor-bell is on)"
+        said = ["bell      rung: expect a sound, a flash, or a mark on the window or tab; many terminals mute it"]
+        if way.multiplexer == "tmux":
+            said.append("          (a window of tmux that is not shown is marked with ! while monitor-bell is on)")
+        yield said
     else:
-        yield "bell      off ([notify] bell = false)"
+        yield ["bell      off ([notify] bell = false)"]
     sequence = escapes.notification(
         way.protocol,
         way.multiplexer,
@@ -131,17 +138,17 @@ def steps(notify: Notify, way: Way, note: Notification, write: Callable[[str], N
     )
     if sequence:
         write(sequence)
-        yield f"desktop   sent as {_PROTOCOLS[way.protocol]}: expect a notification, maybe only while the terminal is "
-        yield "          not in front"
+        sent = f"desktop   sent as {_PROTOCOLS[way.protocol]}: expect a notification"
+        yield [f"{sent}, maybe only while the terminal is not in front"]
     else:
-        yield f"desktop   not sent: {way.reason}"
+        yield [f"desktop   not sent: {way.reason}"]
     if notify.title and way.title:
         stack = way.multiplexer != "screen"
         write((escapes.PUSH_TITLE if stack else "") + escapes.window_title("(1!) flowtape", ascii_only=True))
-        yield "title     expect “(1!) flowtape” for a second"
+        yield ["title     expect “(1!) flowtape” for a moment"]
         write(escapes.POP_TITLE if stack else escapes.window_title("", ascii_only=True))
     else:
-        yield "title     not set"
+        yield ["title     not set"]
 
 
 def describe(way: Way) -> Iterator[str]:
