@@ -21,7 +21,7 @@ import msgspec
 from connectors.backoff import Backoff
 from tui.delivery.burst import Burst
 from tui.delivery.notification import Notification, Origin
-from tui.delivery.outbox import MOST_WAITING, Outbox, OutboxFullError
+from tui.delivery.outbox import MOST_WAITING, Outbox
 from tui.delivery.sink import Letter, Refused, Route, Sink, Trouble
 
 log = logging.getLogger("flowtape")
@@ -33,6 +33,7 @@ RETRY_S, RETRY_CAP_S = 1.0, 60.0
 #: How often a sink with nothing to do looks for letters that another process has left, s.
 _LOOK_S = 20.0
 _PRUNE_S = 3600.0
+_MOST_AT_ONCE = 1000  # promises in one go to the disk
 Report = Callable[[str, str], None]  # source, text; called in the courier's thread
 
 
@@ -212,45 +213,53 @@ class Courier:
         self._news.clear()
         while self._orders:
             self._rearrange(self._orders.popleft())
-        while self._posted:
+        promises: list[tuple[_Worker, Notification]] = []
+        while self._posted and len(promises) < _MOST_AT_ONCE:
             note = self._posted.popleft()
             for worker in self._workers:
                 if worker.to.route.takes(note):
-                    self._take(worker, note)
+                    promises += self._admitted(worker, note)
         for worker in self._workers:
             if last or not self._by_tape:
-                self._summarise(worker, time.monotonic(), time.time_ns(), last)
+                promises += self._summary(worker, time.monotonic(), time.time_ns(), last)
+        if promises:
+            self._promise(promises)
+        if self._posted:
+            self._news.set()
         if time.monotonic() - self._pruned > _PRUNE_S:
             self._pruned = time.monotonic()
             self._safely(self._outbox.prune)
 
-    def _take(self, worker: _Worker, note: Notification) -> None:
+    def _admitted(self, worker: _Worker, note: Notification) -> list[tuple[_Worker, Notification]]:
+        """What the burst limit lets through now."""
         now = note.t / 1e9 if self._by_tape else time.monotonic()
-        self._summarise(worker, now, note.t, last=False)
+        through = self._summary(worker, now, note.t, last=False)
         if note.kind == "test" or worker.burst.admit(note, now):
-            self._promise(worker, note)
+            through.append((worker, note))
+        return through
 
-    def _summarise(self, worker: _Worker, now: float, t: int, last: bool) -> None:
+    def _summary(self, worker: _Worker, now: float, t: int, last: bool) -> list[tuple[_Worker, Notification]]:
         summary = worker.burst.summary(now, t, self._origin, last=last)
-        if summary is not None:
-            self._promise(worker, summary)
+        return [] if summary is None else [(worker, summary)]
 
-    def _promise(self, worker: _Worker, note: Notification) -> None:
-        body = msgspec.json.encode(note.payload)
+    def _promise(self, promises: Sequence[tuple[_Worker, Notification]]) -> None:
+        """All at once: it is the disk that takes time."""
+        bodies = {note.key: msgspec.json.encode(note.payload) for _, note in promises}
+        letters = [(worker.to.name, note, bodies[note.key]) for worker, note in promises]
         try:
-            try:
-                added = self._outbox.add(worker.to.name, note, body)
-            except (sqlite3.Error, OSError) as error:
-                self._fall_back(error)
-                added = self._outbox.add(worker.to.name, note, body)
-        except OutboxFullError:
-            worker.lost += 1
-            if worker.lost == 1:
-                self._report(worker.to.name, f"{MOST_WAITING} alerts wait for it already: further ones are lost")
-            return
-        if added:
+            outcomes = self._outbox.add(letters)
+        except (sqlite3.Error, OSError) as error:
+            self._fall_back(error)
+            outcomes = self._outbox.add(letters)
+        for (worker, _), outcome in zip(promises, outcomes, strict=True):
+            if outcome == "added":
+                worker.wake.set()
+            elif outcome == "full":
+                worker.lost += 1
+                if worker.lost == 1:
+                    self._report(worker.to.name, f"{MOST_WAITING} alerts wait for it: further ones are lost")
+        for worker in {worker for worker, _ in promises}:
             self._count(worker)
-            worker.wake.set()
 
     def _fall_back(self, error: Exception) -> None:
         self._report("outbox", f"can't be written ({error}): alerts wait in memory only, and would be lost at the end")
@@ -293,6 +302,8 @@ class Courier:
 
     async def _finish(self, grace: float) -> None:
         """Send what can be sent at once."""
+        while self._posted:
+            self._distribute()
         self._distribute(last=True)
         end = time.monotonic() + grace
 

@@ -12,8 +12,9 @@ import contextlib
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from tui.delivery.notification import Notification
 from tui.delivery.sink import Letter
@@ -45,8 +46,7 @@ CREATE INDEX waiting ON letters (sink, number) WHERE state = 'waiting';
 """
 
 
-class OutboxFullError(Exception):
-    """Too many letters of the sink are waiting already."""
+Outcome = Literal["added", "known", "full"]
 
 
 class Outbox:
@@ -80,26 +80,30 @@ class Outbox:
             self.problem = f"{path}: {error}; alerts wait in memory only, and would be lost at the end"
             return self._open(None)
 
-    def add(self, sink: str, note: Notification, body: bytes) -> bool:
-        """Promise a notification to a sink; False when that had been done before, whatever became of it.
+    def add(self, promises: Sequence[tuple[str, Notification, bytes]]) -> list[Outcome]:
+        """Promise notifications to sinks: (sink, notification, payload as JSON). "known": that had been promised
+        before, whatever became of it; "full": too many wait for the sink.
 
-        When this returns, the letter is on the disk. Raises OutboxFullError; sqlite3.Error, OSError.
+        When this returns, they are on the disk, whatever happens to the power. Raises sqlite3.Error, OSError, and
+        then none of them is.
         """
-        with self._transaction():
-            (waiting,) = self._db.execute(
-                "SELECT count(*) FROM letters WHERE sink = ? AND state = 'waiting'", (sink,)
-            ).fetchone()
-            known = self._db.execute("SELECT 1 FROM letters WHERE sink = ? AND key = ?", (sink, note.key)).fetchone()
-            if known is not None:
-                return False
-            if waiting >= MOST_WAITING:
-                raise OutboxFullError
-            self._db.execute(
-                "INSERT INTO letters (sink, key, body, title, text, severity, state, added)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)",
-                (sink, note.key, body, note.title, note.text, note.severity, self._clock()),
-            )
-        return True
+        outcomes: list[Outcome] = []
+        with self._transaction(durable=True):
+            for sink, note, body in promises:
+                outcomes.append(self._add(sink, note, body))
+        return outcomes
+
+    def _add(self, sink: str, note: Notification, body: bytes) -> Outcome:
+        if self._db.execute("SELECT 1 FROM letters WHERE sink = ? AND key = ?", (sink, note.key)).fetchone():
+            return "known"
+        if self.waiting(sink)[0] >= MOST_WAITING:
+            return "full"
+        self._db.execute(
+            "INSERT INTO letters (sink, key, body, title, text, severity, state, added)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)",
+            (sink, note.key, body, note.title, note.text, note.severity, self._clock()),
+        )
+        return "added"
 
     def claim(self, sink: str, lease: float) -> Letter | None:
         """The oldest waiting letter that nobody is sending, for `lease` seconds; None: there is none. One that has
@@ -170,15 +174,23 @@ class Outbox:
             self._db.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """Without `durable` the loss of power may undo it, the end of the process not: a lease, or the note that a
+        letter has arrived, is not worth waiting for the disk."""
+        if durable:
+            self._db.execute("PRAGMA synchronous = FULL")
         try:
-            yield
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        finally:
+            if durable:
+                self._db.execute("PRAGMA synchronous = NORMAL")
 
 
 def letter_id(sink: str, key: str) -> str:
@@ -190,7 +202,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # a promise survives the loss of power
+        db.execute("PRAGMA synchronous = NORMAL")
         return _ready(db)
     except BaseException:
         db.close()

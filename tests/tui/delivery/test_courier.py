@@ -233,7 +233,7 @@ def test_a_disk_that_fails_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     sink, add = Script(), Outbox.add
 
-    def full(self: Outbox, *args: Any) -> bool:
+    def full(self: Outbox, *args: Any) -> list[Any]:
         if self._path is not None:
             raise sqlite3.OperationalError("database or disk is full")
         return add(self, *args)
@@ -333,7 +333,7 @@ courier = Courier([to(Webhook(url, None, 1.0), timeout=1.0)], lambda: Outbox(pat
 courier.start()
 for n in range(first, last):
     courier.post(note(n))
-while courier._posted or courier._loop is None:
+while sum(status.waiting + status.sent for status in courier.status()) < last:
     time.sleep(0.001)
 print("promised", flush=True)
 time.sleep(600)

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.tui.delivery.notes import note
 from tui.delivery import outbox as module
-from tui.delivery.outbox import Outbox, OutboxFullError
+from tui.delivery.notification import Notification
+from tui.delivery.outbox import Outbox
 from tui.delivery.sink import Letter
 
 LEASE = 30.0
@@ -28,6 +29,12 @@ class Clock:
         return self.now
 
 
+def add(outbox: Outbox, sink: str, one: Notification, body: bytes = b"{}") -> bool:
+    (outcome,) = outbox.add([(sink, one, body)])
+    assert outcome != "full"
+    return outcome == "added"
+
+
 def claim(outbox: Outbox, sink: str = "ops") -> Letter | None:
     return outbox.claim(sink, LEASE)
 
@@ -35,14 +42,14 @@ def claim(outbox: Outbox, sink: str = "ops") -> Letter | None:
 def test_in_order_and_once(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "state" / "outbox.db")
     assert outbox.problem is None
-    assert [outbox.add("ops", note(n), b"{}") for n in (0, 1, 0)] == [True, True, False]
-    assert outbox.add("other", note(0), b"{}")
+    assert [add(outbox, "ops", note(n), b"{}") for n in (0, 1, 0)] == [True, True, False]
+    assert add(outbox, "other", note(0), b"{}")
     assert outbox.waiting("ops")[0] == 2
     first = claim(outbox)
     assert first is not None
     assert first.key == note(0).key
     outbox.sent(first)
-    assert not outbox.add("ops", note(0), b"{}")  # delivered: never again
+    assert not add(outbox, "ops", note(0), b"{}")  # delivered: never again
     second = claim(outbox)
     assert second is not None
     assert second.key == note(1).key
@@ -56,7 +63,7 @@ def test_in_order_and_once(tmp_path: Path) -> None:
 def test_two_sinks_have_different_ids_and_one_sink_always_the_same(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "o.db")
     for sink in ("a", "b"):
-        outbox.add(sink, note(0), b"{}")
+        add(outbox, sink, note(0), b"{}")
     a, b = claim(outbox, "a"), claim(outbox, "b")
     assert a is not None
     assert b is not None
@@ -71,7 +78,7 @@ def test_two_sinks_have_different_ids_and_one_sink_always_the_same(tmp_path: Pat
 def test_a_letter_that_nobody_can_digest_does_not_hold_up_the_others() -> None:
     outbox = Outbox(None)
     for n in range(2):
-        outbox.add("ops", note(n), b"{}")
+        add(outbox, "ops", note(n), b"{}")
     order = []
     for _ in range(10):
         letter = claim(outbox)
@@ -85,11 +92,11 @@ def test_a_letter_that_nobody_can_digest_does_not_hold_up_the_others() -> None:
 def test_between_processes_a_lease_decides(tmp_path: Path) -> None:
     clock = Clock()
     mine, theirs = (Outbox(tmp_path / "o.db", clock) for _ in range(2))
-    mine.add("ops", note(0), b"{}")
+    add(mine, "ops", note(0), b"{}")
     letter = claim(mine)
     assert letter is not None
     assert claim(theirs) is None
-    assert not theirs.add("ops", note(0), b"{}")
+    assert not add(theirs, "ops", note(0), b"{}")
     clock.now += LEASE - 1
     assert claim(theirs) is None
     clock.now += 2  # whoever had it has died
@@ -106,7 +113,7 @@ def test_a_process_that_is_killed_leaves_what_it_promised(tmp_path: Path) -> Non
     code = (
         "import os, signal, sys; from pathlib import Path; from tui.delivery.outbox import Outbox;"
         "from tests.tui.delivery.notes import note; o = Outbox(Path(sys.argv[1]));"
-        "[o.add('ops', note(n), b'{\"n\": %d}' % n) for n in range(20)]; o.claim('ops', 0.0);"
+        "[o.add([('ops', note(n), b'{\"n\": %d}' % n)]) for n in range(20)]; o.claim('ops', 0.0);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "o.db")], check=False)
@@ -123,29 +130,30 @@ def test_a_process_that_is_killed_leaves_what_it_promised(tmp_path: Path) -> Non
 def test_no_more_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 2)
     outbox = Outbox(None)
-    assert outbox.add("ops", note(0), b"")
-    assert outbox.add("ops", note(1), b"")
-    with pytest.raises(OutboxFullError):
-        outbox.add("ops", note(2), b"")
-    assert not outbox.add("ops", note(1), b"")
-    assert outbox.add("other", note(2), b"")
+    assert add(outbox, "ops", note(0), b"")
+    assert add(outbox, "ops", note(1), b"")
+    assert outbox.add([("ops", note(2), b""), ("ops", note(1), b""), ("other", note(2), b"")]) == [
+        "full",
+        "known",
+        "added",
+    ]
     outbox.close()
 
 
 def test_what_is_old_is_forgotten() -> None:
     clock = Clock()
     outbox = Outbox(None, clock)
-    outbox.add("ops", note(0), b"")
+    add(outbox, "ops", note(0), b"")
     letter = claim(outbox)
     assert letter is not None
     outbox.sent(letter)
-    outbox.add("gone", note(1), b"")
+    add(outbox, "gone", note(1), b"")
     clock.now += module.REMEMBER_S - 1
     assert outbox.prune() == 0
     clock.now += 2
     assert outbox.prune() == 1
     assert outbox.sinks() == {}
-    assert outbox.add("ops", note(0), b"")
+    assert add(outbox, "ops", note(0), b"")
     outbox.close()
 
 
@@ -155,7 +163,7 @@ def test_a_file_that_is_none_of_ours_is_put_aside(tmp_path: Path) -> None:
     outbox = Outbox(path)
     assert outbox.problem is not None
     assert "o.db.unused" in outbox.problem
-    assert outbox.add("ops", note(0), b"")
+    assert add(outbox, "ops", note(0), b"")
     outbox.close()
     assert (tmp_path / "o.db.unused").read_bytes().startswith(b"not a database")
     again = Outbox(path)
@@ -169,7 +177,7 @@ def test_where_nothing_can_be_kept_memory_must_do(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "file" / "o.db")
     assert outbox.problem is not None
     assert "memory" in outbox.problem
-    assert outbox.add("ops", note(0), b"")
+    assert add(outbox, "ops", note(0), b"")
     outbox.close()
 
 
@@ -200,7 +208,7 @@ class Model(RuleBasedStateMachine):
     @rule(n=st.integers(0, 6))
     def add(self, n: int) -> None:
         key = note(n).key
-        assert self.outbox.add("ops", note(n), b"x") == (key not in self.promised)
+        assert add(self.outbox, "ops", note(n), b"x") == (key not in self.promised)
         self.promised.setdefault(key, "waiting")
 
     @rule()

@@ -30,7 +30,7 @@ def letter(n: int = 0) -> Letter:
     import msgspec
 
     outbox, one = Outbox(None), note(n)
-    outbox.add("ops", one, msgspec.json.encode(one.payload))
+    outbox.add([("ops", one, msgspec.json.encode(one.payload))])
     found = outbox.claim("ops", 10)
     assert found is not None
     outbox.close()
