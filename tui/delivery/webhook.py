@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
+import os
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -59,6 +60,9 @@ class Webhook:
             raise Trouble(f"no answer within {self._timeout:g} s") from None
         except aiohttp.InvalidURL:
             raise Trouble("the address is not a URL") from None
+        except aiohttp.ClientConnectorError as error:
+            # Its text names TLS settings too, which nobody has asked for.
+            raise Trouble(f"cannot connect to {urlsplit(self._url).hostname}: {_reason(error.os_error)}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Trouble(self._clean(error)) from None
         if status in _FINAL:
@@ -94,6 +98,10 @@ class Webhook:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
 def secret_bytes(secret: str) -> bytes:

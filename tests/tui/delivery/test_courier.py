@@ -308,7 +308,12 @@ def test_a_webhook_that_fails_hangs_refuses_and_comes_back(tmp_path: Path) -> No
                     until(lambda tries=tries: len(receiver.seen) > tries, "a try")  # type: ignore[misc]
                     assert running.courier.status()[0].waiting > 0
                 if mood == "refuse":
-                    until(lambda: "Cannot connect" in running.courier.status()[0].problem, "refused")
+                    until(
+                        lambda: (
+                            "cannot connect to 127.0.0.1: Connection refused" in running.courier.status()[0].problem
+                        ),
+                        "refused",
+                    )
                     receiver.listen_again()
             receiver.mood = 200
             until(lambda: running.courier.status()[0].sent == n, "all of them")
