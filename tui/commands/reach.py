@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from engine.feed import SourceError
 from tui.commands.failure import UsageError
 from tui.commands.finding import Finding, Level
-from tui.commands.sources import split_market, venue_settings
+from tui.commands.sources import members, split_market, venue_settings
 from tui.config.loading import LoadedConfig
 
 if TYPE_CHECKING:
@@ -47,7 +48,13 @@ _OFFLINE = {"NO_HOST", "NO_ROUTE"}
 def reach(named: Sequence[str], loaded: LoadedConfig, patience: Patience | None = None) -> Iterator[Finding]:
     """Findings for `named` exchanges and markets, or for those of the configured markets. UsageError for a name that is
     neither."""
-    wanted = _wanted(named or loaded.config.markets)
+    try:
+        wanted = _wanted(named or loaded.config.markets, loaded)
+    except SourceError as e:
+        if named:
+            raise UsageError(str(e)) from None
+        yield Finding("fail", "markets", str(e), f"change `markets` or `composites` in {loaded.path}")
+        return
     if not wanted:
         return
     if _SIMULATED in wanted:
@@ -58,10 +65,24 @@ def reach(named: Sequence[str], loaded: LoadedConfig, patience: Patience | None 
         yield Finding("warn", venue, "not asked: its table in the configuration has errors")
     if not wanted:
         return
-    venues = {venue: _opened(venue, symbols, loaded) for venue, symbols in wanted.items()}
+    venues: dict[str, LiveVenue] = {}
+    for venue, symbols in wanted.items():
+        try:
+            opened = _opened(venue, symbols, loaded)
+        except SourceError as e:
+            if named:
+                raise UsageError(str(e)) from None
+            yield Finding("fail", "markets", str(e), f"change `markets` or `composites` in {loaded.path}")
+            continue
+        if opened is None:
+            yield Finding("warn", venue, "not tried: it is asked through another library")
+        else:
+            venues[venue] = opened
+    if not venues:
+        return
     if sys.stderr.isatty():
         print(f"asking {', '.join(venues)} …", file=sys.stderr)
-    found = asyncio.run(_ask({venues[name]: symbols for name, symbols in wanted.items()}, patience))
+    found = asyncio.run(_ask({live: wanted[name] for name, live in venues.items()}, patience))
     for name, live in venues.items():
         for check in found[live]:
             yield _finding(name, check, len(live.sections) > 1)
@@ -70,34 +91,30 @@ def reach(named: Sequence[str], loaded: LoadedConfig, patience: Patience | None 
         yield Finding("fail", "network", "no exchange can be found: there seems to be no network here")
 
 
-def _wanted(named: Sequence[str]) -> dict[str, list[str]]:
+def _wanted(named: Sequence[str], loaded: LoadedConfig) -> dict[str, list[str]]:
+    """Symbols by venue, those of a composite's members among them; none: whatever moves there."""
     from connectors.venues import known_venue
-    from engine.feed import SourceError
 
     wanted: dict[str, list[str]] = {}
-    for text in named:
+    for text in (member for name in named for member in members(name, loaded)):
         market = split_market(text)
         venue = text if market is None else market[0]
-        try:
-            known_venue(venue)
-        except SourceError as e:
-            raise UsageError(str(e)) from None
-        wanted.setdefault(venue, []).extend([] if market is None else [market[1]])
+        known_venue(venue)
+        symbols = wanted.setdefault(venue, [])
+        if market is not None and market[1] not in symbols:
+            symbols.append(market[1])
     return wanted
 
 
-def _opened(venue: str, symbols: Sequence[str], loaded: LoadedConfig) -> LiveVenue:
+def _opened(venue: str, symbols: Sequence[str], loaded: LoadedConfig) -> LiveVenue | None:
     from connectors.live.feed import LiveFeed
     from connectors.venues import open_feed
-    from engine.feed import SourceError
 
-    try:
-        feed = open_feed(venue, symbols, venue_settings(loaded, venue, None, True))
-        assert isinstance(feed, LiveFeed), f"{venue} is asked in another way"
-        for symbol in symbols:
-            feed.venue.section(symbol)
-    except SourceError as e:
-        raise UsageError(str(e)) from None
+    feed = open_feed(venue, symbols, venue_settings(loaded, venue, None, True))
+    if not isinstance(feed, LiveFeed):
+        return None
+    for symbol in symbols:
+        feed.venue.section(symbol)
     return feed.venue
 
 

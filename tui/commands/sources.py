@@ -98,13 +98,18 @@ def check_venues(markets: Sequence[str], loaded: LoadedConfig) -> None:
     from connectors.venues import known_venue
 
     for text in markets:
-        if (parts := split_market(text)) is not None:
+        if split_market(text) is not None:
             try:
-                sources = _composite(parts[1], loaded).sources if parts[0] == COMPOSITE else (text,)
-                for source in sources:
+                for source in members(text, loaded):
                     known_venue(source.partition(":")[0])
             except SourceError as error:
                 raise Failure(str(error)) from None
+
+
+def members(market: str, loaded: LoadedConfig) -> tuple[str, ...]:
+    """The markets that `market` needs: of a composite its members and rates, else itself. Raises SourceError."""
+    parts = split_market(market)
+    return _composite(parts[1], loaded).sources if parts is not None and parts[0] == COMPOSITE else (market,)
 
 
 def _composite(symbol: str, loaded: LoadedConfig) -> Composite:

@@ -11,12 +11,12 @@ from tui.config.model import Alert
 
 
 def _market(text: str) -> str | None:
-    from tui.commands.sources import split_market
+    from tui.commands.sources import COMPOSITE, split_market
 
     parts = split_market(text)
     if parts is None:
         return f'"{text}" is not a market; write venue:SYMBOL, such as "binance:ETH/USDT"'
-    return _venue(parts[0])
+    return None if parts[0] == COMPOSITE else _venue(parts[0])
 
 
 def _venue(name: str) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors import venues
 from connectors.live.diagnosis import Outcome, Patience
 from tests.emulator.exchange import Exchange, answer
 from tests.emulator.okx import OkxEmulator
@@ -108,6 +109,34 @@ async def test_no_network_is_told_from_one_exchange_that_is_missing(tmp_path: Pa
         alone = await found(["kraken:BTC/USD"], configured(tmp_path, lost))
     assert levels(alone) == {"kraken REST": "fail", "network": "fail"}
     assert "[venues.kraken]" in alone[0].advice
+
+
+async def test_the_members_of_a_composite_are_tried(tmp_path: Path) -> None:
+    market, other = OkxEmulator.pair()
+    lost = '[venues.kraken]\nrest = "https://exchange.invalid"\nws = "wss://exchange.invalid"\n'
+    async with OkxEmulator(market, other) as exchange:
+        text = pointed(exchange, tmp_path).path.read_text()
+        both = f'[composites.both]\nmarkets = ["okx:{market.symbol}", "kraken:ETH/USDT"]\n'
+        loaded = configured(tmp_path, f'markets = ["composite:both", "okx:{market.symbol}"]\n' + text + lost + both)
+        assert loaded.problems == ()
+        findings = await found((), loaded)
+    assert {"okx spot REST", "kraken REST"} <= set(levels(findings))
+    assert len([f for f in findings if f.about == "okx spot book"]) == 1
+
+
+def test_a_configured_market_that_makes_no_sense_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = reach.reach((), configured(tmp_path, 'markets = ["okx:BTC-USDT"]'))
+    assert (finding.level, finding.about) == ("fail", "markets")
+    assert "is no market of okx" in finding.text
+
+
+def test_a_feed_of_another_kind_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = venues.Venue(
+        lambda _symbols, _settings: venues.open_feed("sim", ["BTC/USDT"]), venues.VENUES["sim"].markets
+    )
+    monkeypatch.setattr(venues, "VENUES", {**venues.VENUES, "elsewhere": other})
+    (finding,) = reach.reach(["elsewhere"], configured(tmp_path, ""))
+    assert (finding.level, finding.about) == ("warn", "elsewhere")
 
 
 def test_an_exchange_whose_table_has_errors_is_not_asked(tmp_path: Path) -> None:
