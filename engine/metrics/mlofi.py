@@ -111,7 +111,8 @@ class MultiLevelFlow:
 
 
 class IntegratedFlow:
-    """Integrated OFI. Fields: `iofi:W` (mean queues consumed), `share:` (of the variance, of the component in force).
+    """OFI by levels, and integrated OFI once a field of it is bound. Fields: those of `MultiLevelFlow`, `iofi:W` (mean
+    queues consumed), `share:` (of the variance, of the component in force).
 
     Bars in which the book was lost or replaced, or had no mid at an end, teach nothing.
     """
@@ -123,10 +124,13 @@ class IntegratedFlow:
         self._span = 0  # longest look-back of the depth
         self._mid = PrevailingMid()
         self._bars = BarCutter(BAR, 2, 0, TRAIN_HOURS * HOUR // BAR)
-        self._flow.keep(BAR)
         self._loadings = Loadings(levels)
+        self._integrating = False
 
     def update(self, batch: Batch) -> None:
+        if not self._integrating:
+            self._flow.update(batch)
+            return
         quotes = batch.quotes
         if len(quotes):
             ladder = batch.ladders[self._levels]
@@ -147,6 +151,11 @@ class IntegratedFlow:
 
     def sample(self, field: str, times: Ints) -> Floats:
         kind, _, text = field.partition(":")
+        if kind not in ("iofi", "share"):
+            return self._flow.sample(field, times)
+        if not self._integrating:
+            self._integrating = True
+            self._flow.keep(BAR)
         loadings = self._loadings
         if len(times) and loadings.due(int(times[-1])):
             loadings = deepcopy(loadings)  # an hour that only time has completed
@@ -171,7 +180,8 @@ class IntegratedFlow:
     def state(self) -> State:
         return {
             "kind": "iofi",
-            "version": 1,
+            "version": 2,
+            "integrating": self._integrating,
             "flow": self._flow.state(),
             "depth": self._depth.state(),
             "span": self._span,
@@ -181,7 +191,8 @@ class IntegratedFlow:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "iofi", 1)
+        check_state(state, "iofi", 2)
+        self._integrating = self._integrating or state["integrating"]
         self._flow.restore(state["flow"])
         self._depth.restore(state["depth"])
         self._span = max(self._span, state["span"])
@@ -212,8 +223,8 @@ def _bind_mlofi(levels: int, window: int, rho: float) -> Bound:
     if not 0 < rho <= 1:
         raise ValueError(f"rho must be above 0 and at most 1, not {rho}")
     return Bound(
-        share=("mlofi", levels),
-        make=lambda context: MultiLevelFlow(context.instrument, levels),
+        share=("levels flow", levels),
+        make=lambda context: IntegratedFlow(context.instrument, levels),
         field=f"{rho!r}:{window}",
         ladders=(levels,),
         needs_book=True,
@@ -223,7 +234,7 @@ def _bind_mlofi(levels: int, window: int, rho: float) -> Bound:
 def _bind_integrated(field: str, levels: int, window: int) -> Bound:
     _check(levels, window, DEPTH_WINDOWS * window)
     return Bound(
-        share=("iofi", levels),
+        share=("levels flow", levels),
         make=lambda context: IntegratedFlow(context.instrument, levels),
         field=field,
         ladders=(levels,),

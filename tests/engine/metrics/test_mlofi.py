@@ -293,7 +293,7 @@ def test_too_few_bars_and_no_flow_at_all_teach_nothing() -> None:
 def test_arguments() -> None:
     assert parse_metric("mlofi").canonical == "mlofi(5,10s,0.5)"
     bound = parse_metric("mlofi(10,1s)").spec.bind(10, SECOND, 0.5)
-    assert (bound.ladders, bound.share) == ((10,), ("mlofi", 10))
+    assert (bound.ladders, bound.share) == ((10,), ("levels flow", 10))
     assert parse_metric("iofi").spec.bind(5, SECOND).share == parse_metric("iofi_share").spec.bind(5).share
     for text, message in (("mlofi(51)", "levels"), ("mlofi(rho=1.5)", "rho"), ("iofi(5,2h)", "100 minutes")):
         with pytest.raises(MetricError, match=message):
