@@ -107,14 +107,22 @@ class BarCutter:
 
     def _numbers(self, level_t: Ints, flow_t: Ints, stop: int) -> Ints:
         """Numbers of the bars to close: all but those deep in a silence."""
-        rows = np.concatenate(([self._touched], (level_t - 1) // self._bar, (flow_t - 1) // self._bar))
-        touched = np.unique(rows)
+        touched = np.unique(np.concatenate(([self._touched], *(self._touches(t) for t in (level_t, flow_t) if len(t)))))
         ends = np.minimum(np.append(touched[1:], stop), touched + 1 + self._silence)
         starts = np.maximum(touched, self._next or 0)
         counts = np.maximum(np.minimum(ends, stop) - starts, 0)
         offsets = np.concatenate(([0], np.cumsum(counts)[:-1]))
         numbers: Ints = np.repeat(starts - offsets, counts) + np.arange(int(counts.sum()))
         return numbers
+
+    def _touches(self, t: Ints) -> Ints:
+        """Numbers of the bars that ascending clocks fall into, each once."""
+        first, last = self._bar_of(int(t[0])), self._bar_of(int(t[-1]))
+        if first == last:
+            return np.array([first])
+        numbers = (t - 1) // self._bar
+        different: Ints = numbers[np.flatnonzero(np.diff(numbers, prepend=first - 1))]
+        return different
 
     def _bar_of(self, t: int) -> int:
         """The bar that contains an instant."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -29,6 +29,12 @@ class Trades:
     def __len__(self) -> int:
         return len(self.t)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Trades]) -> Trades:
+        """Consecutive pieces of a tape as one."""
+        names = ("t", "px", "qty", "side", "seq")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
@@ -42,9 +48,18 @@ class Quotes:
     valid: Bools  # False: crossed, locked or not trusted; neither a value nor a reference
     epoch: Ints  # +1 at every snapshot or loss; no difference is taken across epochs
     seq: Ints  # number of its message in the market's tape, ascending; a status shares its message's number
+    #: What calculators made of these rows, by what it was made with: those that carry the same do it once.
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.t)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Quotes]) -> Quotes:
+        """Consecutive pieces of a tape as one."""
+        names = ("t", "bid", "bid_qty", "ask", "ask_qty", "valid", "epoch", "seq")
+        columns: list[Any] = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+        return cls(*columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,12 +244,8 @@ def _squashed(x: Floats, unknown: float = 0.0) -> Floats:
 def _joined(batches: list[Batch]) -> Batch:
     """Consecutive batches as one."""
 
-    def column(part: str, name: str) -> Ints:
-        joined: Ints = np.concatenate([getattr(getattr(batch, part), name) for batch in batches])
-        return joined
-
-    trades = Trades(*(column("trades", name) for name in Trades.__slots__))
-    quotes = Quotes(*(column("quotes", name) for name in Quotes.__slots__))  # type: ignore[arg-type]
+    trades = Trades.joined([batch.trades for batch in batches])
+    quotes = Quotes.joined([batch.quotes for batch in batches])
     sums = tuple(np.concatenate([batch.sums[LEVELS][side] for batch in batches]) for side in (0, 1))
     volumes = tuple(volume for batch in batches for volume in batch.day_volumes)
     return Batch(trades, quotes, {LEVELS: (sums[0], sums[1])}, volumes, batches[0].start, batches[-1].end)

@@ -45,15 +45,16 @@ class StepIntegral:
         if n <= FEW:
             self._extend_few(t, value, valid)
             return
-        if int(np.max(np.abs(value))) > MAX_VALUE:
+        if max(int(value.max()), -int(value.min())) > MAX_VALUE:
             raise ValueError(f"a value beyond {MAX_VALUE} cannot be integrated exactly")
         columns = np.zeros((8, n + 1), np.int64)
         columns[_T, 1:] = t
         columns[_US, 1:] = t // 1_000
         columns[_VALID, 1:] = valid
-        signed, size = np.sign(value) * valid, np.abs(value)
-        columns[_HIGH_VALUE, 1:] = signed * (size >> _HALF)
-        columns[_LOW_VALUE, 1:] = signed * (size & _LOW)
+        if not valid.all():
+            value = value * valid
+        np.right_shift(value, _HALF, out=columns[_HIGH_VALUE, 1:])  # floor: the low half is never negative
+        np.bitwise_and(value, _LOW, out=columns[_LOW_VALUE, 1:])
         if len(self._rows):
             for index in range(8):
                 columns[index, 0] = self._rows[index][-1]
@@ -61,8 +62,8 @@ class StepIntegral:
             columns[_US, 0] = columns[_US, 1]
         dt = np.diff(columns[_US])
         for area, height in ((_VALID_US, _VALID), (_HIGH_AREA, _HIGH_VALUE), (_LOW_AREA, _LOW_VALUE)):
-            columns[area, 1:] = columns[height, :-1] * dt
-            columns[area] = np.cumsum(columns[area])
+            np.multiply(columns[height, :-1], dt, out=columns[area, 1:])
+            np.cumsum(columns[area], out=columns[area])
         self._rows.append(*columns[:, 1:])
 
     def _extend_few(self, t: Ints, value: Ints, valid: Bools) -> None:
@@ -80,9 +81,7 @@ class StepIntegral:
             high_area = (high_area + high * dt + _WRAP) % (2 * _WRAP) - _WRAP
             low_area = (low_area + low * dt + _WRAP) % (2 * _WRAP) - _WRAP
             was = int(ok)
-            high, low = was * (abs(size) >> _HALF), was * (abs(size) & _LOW)
-            if size < 0:
-                high, low = -high, -low
+            high, low = was * (size >> _HALF), was * (size & _LOW)
             out.append((at, us, was, high, low, valid_us, high_area, low_area))
         rows.append(*np.array(out, np.int64).T)
 

@@ -95,20 +95,25 @@ class Kyle:
         self._unit = self._half_tick / amount  # price per unit of amount, of one half-tick per lot
         self._inverse = instrument.kind == "inverse"
         self._mid = PrevailingMid()
+        self._fits: dict[tuple[int, int] | None, Fit | None] = {}  # since the last update, by first and last bar
         self._bars = BarStore(bar, count, 2, 1, (object, np.int64, np.int64), aligned)
 
     def update(self, batch: Batch) -> None:
         mids, trades = self._mid.extend(batch.quotes), batch.trades
+        self._fits.clear()
         self._bars.update(mids.t[1:], mids.fresh, trades.t, (trades.qty * trades.side,), batch.end)
 
     def sample(self, field: str, times: Ints) -> Floats:
         return self._bars.values(times, lambda table: self._value(field, table))
 
     def _value(self, field: str, table: Table) -> float:
-        _, flow, change, mid = table
+        end, flow, change, mid = table
         if field == "n":
             return float(len(flow))
-        fit = fit_line(flow, change)
+        window = (int(end[0]), int(end[-1])) if len(end) else None
+        if window not in self._fits:
+            self._fits[window] = fit_line(flow, change)
+        fit = self._fits[window]
         if fit is None:
             return math.nan
         if field == "lambda":

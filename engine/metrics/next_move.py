@@ -52,6 +52,17 @@ class MidMoves:
             return []
         if len(quotes) <= FEW and end <= self._next * GRID:
             return self._within_a_second(quotes)
+        key = ("moves", end, self._row, self._mid, self._next)
+        known = quotes.memo.get(key) if len(quotes) else None
+        if known is None:
+            steps = self._taken(quotes, end)
+            if len(quotes):
+                quotes.memo[key] = steps, self._row, self._mid, self._next
+            return steps
+        steps, self._row, self._mid, self._next = known
+        return list(steps)
+
+    def _taken(self, quotes: Quotes, end: int) -> list[Step]:
         t, epoch = quotes.t, quotes.epoch
         usable = quotes.valid & (quotes.bid_qty > 0) & (quotes.ask_qty > 0)
         moves = self._moves(epoch, usable, quotes.bid + quotes.ask)

@@ -44,6 +44,18 @@ class PrevailingMid:
 
     def extend(self, quotes: Quotes) -> Mids:
         """The mids of a batch's quotes; the last one is in force from then on."""
+        if not len(quotes):
+            return self._extended(quotes)
+        key = ("mids", self._last.tobytes())
+        known: tuple[Mids, Ints] | None = quotes.memo.get(key)
+        if known is None:
+            mids = self._extended(quotes)
+            quotes.memo[key] = mids, self._last
+            return mids
+        mids, self._last = known
+        return mids
+
+    def _extended(self, quotes: Quotes) -> Mids:
         rows = np.empty((4, len(quotes) + 1), np.int64)
         rows[:, 0] = self._last
         if len(quotes):

@@ -47,10 +47,38 @@ class QueueFlow:
 
     def of_touch(self, quotes: Quotes) -> tuple[Ints, Ints]:
         """As `of_ladder` of the best level alone."""
-        if len(quotes) <= FEW and self._levels == 1:
-            return self._of_few(quotes)
-        columns = (quotes.bid, quotes.bid_qty, quotes.ask, quotes.ask_qty)
-        return self._emit(quotes, [column[:, None] for column in columns])
+        if not len(quotes):
+            return quotes.t, np.empty((0, 1), np.int64)
+        key = ("queue flow", None if self._last is None else self._last.tobytes())
+        known: tuple[tuple[Ints, Ints], Ints | None] | None = quotes.memo.get(key)
+        if known is None:
+            found = self._of_few(quotes) if len(quotes) <= FEW else self._of_many(quotes)
+            quotes.memo[key] = found, self._last
+            return found
+        found, self._last = known
+        return found
+
+    def _of_many(self, quotes: Quotes) -> tuple[Ints, Ints]:
+        """`of_touch` of columns."""
+        t, epoch, b, qb, a, qa = (quotes.t, quotes.epoch, quotes.bid, quotes.bid_qty, quotes.ask, quotes.ask_qty)
+        if not quotes.valid.all():
+            t, epoch, b, qb, a, qa = (column[quotes.valid] for column in (t, epoch, b, qb, a, qa))
+        if not len(t):
+            return t, np.empty((0, 1), np.int64)
+        if not qb.all():
+            b = np.where(qb == 0, NO_BID, b)
+        if not qa.all():
+            a = np.where(qa == 0, NO_ASK, a)
+        flow = np.zeros(len(t), np.int64)
+        flow[1:] = queue_flow(b, qb, a, qa)
+        if epoch[0] != epoch[-1]:
+            flow[1:][epoch[1:] != epoch[:-1]] = 0
+        if self._last is not None and int(self._last[0]) == int(epoch[0]):
+            joined = (np.array([was, column[0]]) for was, column in zip(self._last[1:], (b, qb, a, qa), strict=True))
+            flow[0] = queue_flow(*joined)[0]
+        self._last = np.array([epoch[-1], b[-1], qb[-1], a[-1], qa[-1]], np.int64)
+        moved = np.flatnonzero(flow)
+        return t[moved], flow[moved][:, None]
 
     def of_ladder(self, batch: Batch) -> tuple[Ints, Ints]:
         """(clocks of the states in which something flowed, shape (k,); e of their levels, lots, shape (k, levels))."""

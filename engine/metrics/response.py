@@ -6,7 +6,7 @@ For studies, not for live screens: it needs all trades and quotes at once. METRI
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,10 +38,7 @@ def whole(batches: Iterable[Batch]) -> tuple[Trades, Quotes]:
     """All trades and all quotes of a tape that was cut into batches."""
     kept = [(batch.trades, batch.quotes) for batch in batches]
     trades, quotes = [t for t, _ in kept] or [NO_TRADES], [q for _, q in kept] or [NO_QUOTES]
-    return (
-        Trades(*(np.concatenate([getattr(t, f.name) for t in trades]) for f in fields(Trades))),
-        Quotes(*(np.concatenate([getattr(q, f.name) for q in quotes]) for f in fields(Quotes))),
-    )
+    return Trades.joined(trades), Quotes.joined(quotes)
 
 
 def responses(trades: Trades, quotes: Quotes, horizons: Ints, end: int) -> Responses:

@@ -41,12 +41,10 @@ class SecondMids:
         """(seconds in ns, bid + ask) of the known seconds before `end` (the clock) not given out yet."""
         stop = -(-end // SECOND)
         if len(quotes):
-            bid, ask = quotes.bid, quotes.ask
-            mid = np.where(quotes.valid & (bid != NO_BID) & (ask != NO_ASK), bid + ask, 0)
+            t, mid = self._in_force(quotes)
             held = self._quote
-            self._quote = (int(quotes.t[-1]), max(0, int(mid[-1])))
+            self._quote = (int(t[-1]), max(0, int(mid[-1])))
             if stop > self.next:
-                t = quotes.t
                 if held is not None:
                     t, mid = np.concatenate(([held[0]], t)), np.concatenate(([held[1]], mid))
                 return self._seconds(t, mid, stop)
@@ -54,6 +52,18 @@ class SecondMids:
             return self._seconds(np.array([self._quote[0]]), np.array([self._quote[1]]), stop)
         self.next = max(self.next, stop)
         return _NONE, _NONE
+
+    @staticmethod
+    def _in_force(quotes: Quotes) -> tuple[Ints, Ints]:
+        """(clock, bid + ask, 0 without a mid) of the quotes that may hold at a whole second: of those before the same
+        second the last."""
+        known: tuple[Ints, Ints] | None = quotes.memo.get("at seconds")
+        if known is None:
+            rows = np.flatnonzero(np.diff(-(-quotes.t // SECOND), append=-1))
+            bid, ask = quotes.bid[rows], quotes.ask[rows]
+            mid = np.where(quotes.valid[rows] & (bid != NO_BID) & (ask != NO_ASK), bid + ask, 0)
+            known = quotes.memo["at seconds"] = quotes.t[rows], mid
+        return known
 
     def ahead(self, t: int) -> tuple[Ints, Ints]:
         """The known seconds up to `t` (inclusive) as they will be if nothing more happens; changes nothing."""

@@ -116,7 +116,8 @@ def test_an_anchor_in_the_past_counts_as_if_it_had_been_set_then(seed: int) -> N
     rows = to_rows(random_messages(seed, 1500))
     first, last = int(rows["ts"].min()), int(rows["ts"].max())
     minutes = rng.sample(range(-(-first // MINUTE), last // MINUTE + 1), 2)
-    for anchor in (*(minute * MINUTE for minute in minutes), last - 20_000_000_000):
+    open_minute = last // MINUTE * MINUTE + last % MINUTE // 2  # in the past only while that minute is open
+    for anchor in (*(minute * MINUTE for minute in minutes), open_minute):
         names = keys(instant_text(anchor))
         early = Market(INSTRUMENT, metrics=parse_metrics(",".join(names.values())), chart=True)
         late = Market(INSTRUMENT, chart=True)
