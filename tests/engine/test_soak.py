@@ -97,6 +97,7 @@ def test_nothing_drifts() -> None:
     kept: deque[Batch] = deque()  # of the present session, and of the last hour before it
     total, edges = 0, 0
     imbalances: deque[int] = deque(maxlen=N)
+    session = 0
     carried, weight = 0, 0  # lots and twice the bought lots (unknown: half) of the open bucket
     for number in range(max(1, EVENTS // CHUNK)):
         rows = chunk(number, clock, mid)
