@@ -95,6 +95,9 @@ ACTIONS: tuple[Action, ...] = (
         "Display",
     ),
     Action(
+        "redraw", ("ctrl+l",), "Redraw", "The whole screen again, when another program wrote over it", "General", APP
+    ),
+    Action(
         "suspend",
         ("ctrl+z",),
         "Suspend",

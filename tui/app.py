@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -26,6 +27,7 @@ from tui.arrangement import BUILT_IN, Arrangement
 from tui.ascii import AsciiFilter
 from tui.attention import Attention
 from tui.calling import Calling, MakeTerminal
+from tui.driver.link import Link
 from tui.monitor import AlertFields, Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
@@ -43,7 +45,8 @@ _MAX_NOTICES = 50
 class AppOptions:
     """How the monitor runs; the command line and the configuration fill it."""
 
-    fps: float = 10.0  # frames a second; 0: none by itself (tests call `tick`)
+    fps: float = 10.0  # most frames a second; 0: none by itself (tests call `tick`)
+    driver: type[Driver] | None = None  # None: the one that Textual takes by itself
     theme: str = DEFAULT
     themes_dir: Path | None = None  # the user's own themes
     keys: Mapping[str, str] = field(default_factory=dict)  # action id -> keys
@@ -57,11 +60,6 @@ class AppOptions:
     clock: Callable[[], float] = time.monotonic  # seconds
     wall: Callable[[], int] = time.time_ns  # ns since the Unix epoch
     freeze: bool = True  # take what start-up built out of the garbage collector's sight
-
-
-def mouse_default(environ: Mapping[str, str]) -> bool:
-    """Whether to use the mouse: not over SSH, where every cell it crosses would travel."""
-    return not (environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
 
 
 class FlowtapeApp(FlowVariables):
@@ -79,8 +77,10 @@ class FlowtapeApp(FlowVariables):
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         # The terminal's own colours then, so that Textual sends none at all instead of greys.
-        super().__init__(ansi_color=True if no_color else None)
         self.options = options or AppOptions()
+        super().__init__(driver_class=self.options.driver, ansi_color=True if no_color else None)
+        self.link: Link | None = None
+        self._owed = False  # a frame was left out because the link could not take it
         self.clock = self.options.clock
         self.monitor = monitor
         self._start = start
@@ -122,10 +122,18 @@ class FlowtapeApp(FlowVariables):
 
     # ---- start and end
 
+    def attach_link(self, link: Link) -> None:
+        """Called by a driver that knows what the way to the terminal carries: frames it can't take are left out."""
+        self.link = link
+        link.on_ready = self._catch_up
+
+    def on_load(self) -> None:
+        """Before the screen is taken over, so that whatever ends the program gives it back."""
+        self._catch_signals()
+
     def on_mount(self) -> None:
         """Paint first; the engine, and all it imports, come after the first frame is on the screen."""
         self.monitor.listen(self._alert)
-        self._catch_signals()
         # Back from the shell the terminal's screen is empty, and Textual itself would send only what changes.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
@@ -171,6 +179,10 @@ class FlowtapeApp(FlowVariables):
 
     def tick(self) -> None:
         """One frame. Nothing that goes wrong in it may end the app."""
+        if self.link is not None and self.link.congested:
+            self._owed = True
+            return
+        self._owed = False
         now = self.clock()
         self._frames.append(now)
         self._ticks += 1
@@ -178,11 +190,25 @@ class FlowtapeApp(FlowVariables):
         if quiet and self._ticks % 5:
             return  # under a dialog or while paused, twice a second will do
         try:
-            self.main.status.delivery = self.calling.tick(lambda: self.monitor.overview().unseen)
+            delivery = self.calling.tick(lambda: self.monitor.overview().unseen)
+            if delivery != self.main.status.delivery:
+                self.main.status.delivery = delivery
+                self.main.show_status()  # also while the picture is held
+            if self.link is not None:
+                self.main.status.wire = self.link.bytes_per_s, self.link.round_trip
+                if self.link.aside is not None:
+                    self.report("driver", f"frames are sent whole from now on, as Textual does: {self.link.aside}")
             self.main.show(now, tuple(self._notices), self.fps)
         except Exception as error:
             self.log(error)
             self.report("screen", f"{type(error).__name__}: {error}")
+
+    def _catch_up(self) -> bool:
+        """The link takes frames again; True when one is on its way that it could not take before."""
+        if not self._owed:
+            return False
+        self.tick()
+        return True
 
     @property
     def fps(self) -> float:
@@ -283,6 +309,7 @@ class FlowtapeApp(FlowVariables):
     def action_mute(self) -> None:
         """Bell on or off."""
         self._mute(not self.main.status.muted)
+        self.main.show_status()
         self.notify("Bell off" if self.main.status.muted else "Bell on", timeout=2)
 
     def action_theme(self) -> None:
@@ -290,6 +317,12 @@ class FlowtapeApp(FlowVariables):
         names = list(self.themes.themes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
         self.notify(f"Theme {self.theme}", timeout=2, markup=False)
+
+    def action_redraw(self) -> None:
+        """The whole screen again: another program has written over it."""
+        if self.link is not None:
+            self.link.redraw()
+        self.refresh(layout=True)
 
     def action_copy(self) -> None:
         """The market's numbers as one line of `name=value`, tab separated."""

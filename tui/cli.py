@@ -77,7 +77,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
         return parser.parse_args(words)
     if words and not words[0].startswith("-"):
         _reject_unknown(words[:1])  # before its options are: a mistyped command is the better complaint
-    from tui.commands.monitor import add_screen_arguments, run
+    from tui.commands.monitor import run
+    from tui.commands.screen import add_screen_arguments
     from tui.commands.sources import add_source_arguments
 
     width = max(map(len, COMMANDS))

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
@@ -62,6 +62,13 @@ class Terminal:
     glyphs: Glyphs
     glyphs_reason: str
 
+    def at_most(self, color: str, reason: str) -> Terminal:
+        """The same with no more colours than `color` (one of COLOR_CHOICES but "auto")."""
+        depths = list(Color)
+        if depths.index(self.color) >= depths.index(Color(color)):
+            return self
+        return replace(self, color=Color(color), color_reason=reason)
+
 
 def detect(
     environ: Mapping[str, str] = os.environ,
@@ -89,12 +96,20 @@ def detect(
     )
 
 
+def mouse_default(environ: Mapping[str, str]) -> bool:
+    """Whether to use the mouse: not over SSH, where every cell it crosses would travel."""
+    return not (environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
+
+
 def tell_textual(terminal: Terminal, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Hand the colour depth to Textual, which reads it when it is imported: call this before.
+    """Hand the colour depth to Textual before an app is made, if possible before Textual is imported.
 
     NO_COLOR is made to agree, so that a depth asked for on the command line counts for everyone who reads it.
     """
     environ["TEXTUAL_COLOR_SYSTEM"] = _TEXTUAL[terminal.color]
+    imported = sys.modules.get("textual.constants")
+    if imported is not None:  # it has read the variable
+        vars(imported)["COLOR_SYSTEM"] = _TEXTUAL[terminal.color]
     if terminal.color is Color.MONO:
         environ["NO_COLOR"] = "1"
     else:

@@ -16,19 +16,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.terminal.pseudo import FLOWTAPE, PseudoTerminal, environment
+from tests.terminal.pseudo import CURSOR, FLOWTAPE, SYNCHRONISED, PseudoTerminal, environment
 
 WARM_UP, MEASURED = 6.0, 15.0  # seconds
-SYNC_QUERY, SYNC_ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
 MIB = 1 << 20
 
 
 def monitor(home: Path, columns: int, rows: int, *options: str) -> PseudoTerminal:
     """The monitor on the simulated markets, under a terminal that knows synchronised output."""
-    return PseudoTerminal(
-        (*FLOWTAPE, *options), environment(home), size=(columns, rows), answers={SYNC_QUERY: SYNC_ANSWER}
-    )
+    return PseudoTerminal((*FLOWTAPE, *options), environment(home), size=(columns, rows), answers=SYNCHRONISED | CURSOR)
 
 
 def drain(terminal: PseudoTerminal, seconds: float) -> None:
@@ -78,7 +75,7 @@ def test_first_paint(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("flowtape")
 
     def paint() -> float:
-        with PseudoTerminal((str(command),), env, answers={SYNC_QUERY: SYNC_ANSWER}) as terminal:
+        with PseudoTerminal((str(command),), env, answers=SYNCHRONISED | CURSOR) as terminal:
             start = terminal.find(b"\x1b[1;1H")
             terminal.until(lambda: terminal.written.count(b"\n", start) >= terminal.size[1] - 1, "a full frame")
             assert b"DEPTH" in terminal.written
@@ -104,17 +101,27 @@ def test_first_paint(tmp_path: Path) -> None:
 @pytest.mark.skipif("FLOWTAPE_SOAK" not in os.environ, reason="set FLOWTAPE_SOAK to a number of seconds")
 def test_memory_over_time(tmp_path: Path) -> None:
     seconds = float(os.environ["FLOWTAPE_SOAK"])
+    slices = 20
     with monitor(tmp_path, 120, 40) as terminal:
         drain(terminal, min(30.0, seconds / 4))
         process = psutil.Process(terminal.process.pid)
-        sizes = []
-        for _ in range(10):
-            drain(terminal, seconds / 10)
-            terminal.forget()
+        began, cpu_before, bytes_before = time.monotonic(), cpu(process), terminal.forgotten + len(terminal.written)
+        sizes: list[float] = []
+        for n in range(slices):
+            while (left := began + seconds * (n + 1) / slices - time.monotonic()) > 0:
+                drain(terminal, min(left, 10.0))
+                terminal.forget()
             sizes.append(process.memory_info().rss / MIB)
-        print("\nMiB: " + " ".join(f"{size:.0f}" for size in sizes))
+            took, total = time.monotonic() - began, terminal.forgotten + len(terminal.written) - bytes_before
+            print(
+                f"{took:7.0f} s  {sizes[-1]:5.0f} MiB  {100 * (cpu(process) - cpu_before) / took:5.1f} % CPU  "
+                f"{total / 1e6:8.2f} MB  {total / took / 1e3:5.2f} kB/s",
+                flush=True,
+            )
         terminal.type(b"q")
         assert terminal.ended() == 0
+        assert terminal.restored == []
     assert sizes[-1] <= 130
     # Rings and histories fill up at first; after half the time nothing may go on growing.
-    assert sizes[-1] - sizes[4] <= 6 + 0.05 * sizes[4]
+    half = sizes[len(sizes) // 2 - 1]
+    assert sizes[-1] - half <= 6 + 0.05 * half

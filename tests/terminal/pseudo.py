@@ -27,6 +27,10 @@ _FOREIGN = re.compile(
     r"|COLUMNS|LINES|XDG_.*|FLOWTAPE_.*"
 )
 _MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+#: Does the terminal know synchronised output? Yes.
+SYNCHRONISED = {re.compile(rb"\x1b\[\?2026\$p"): b"\x1b[?2026;2$y"}
+#: Where is the cursor? Where it was just put, at the beginning of a row.
+CURSOR = {re.compile(rb"\x1b\[(\d+)H\x1b\[6n"): b"\x1b[\\1;1R"}
 
 
 def environment(home: Path, **changes: str | None) -> dict[str, str]:
@@ -43,8 +47,8 @@ def environment(home: Path, **changes: str | None) -> dict[str, str]:
 class PseudoTerminal:
     """A process whose controlling terminal is a pty; `written` is all that has come out of it.
 
-    `answers` maps a query of the program to what this terminal replies, as real ones do. Close it (or use it as a
-    context manager): the process is killed if it still runs.
+    `answers` maps a query of the program to what this terminal replies, as real ones do (a template of what
+    `re.Match.expand` fills in). Close it (or use it as a context manager): the process is killed if it still runs.
     """
 
     def __init__(
@@ -53,7 +57,7 @@ class PseudoTerminal:
         env: Mapping[str, str],
         *,
         size: tuple[int, int] = (120, 40),
-        answers: Mapping[bytes, bytes] | None = None,
+        answers: Mapping[re.Pattern[bytes], bytes] | None = None,
         cwd: Path = ROOT,
     ) -> None:
         self.master, self.slave = pty.openpty()
@@ -61,6 +65,8 @@ class PseudoTerminal:
         self.resize(*size)
         self.before = termios.tcgetattr(self.slave)
         self.written = bytearray()
+        self.forgotten = 0  # bytes
+        self.most = 1 << 16  # bytes taken at a time
         self._answers = dict(answers or {})
         self._answered = 0
         # A shell that opens the terminal by its name, in a session of its own, gets it as the controlling one.
@@ -113,7 +119,7 @@ class PseudoTerminal:
         if not ready:
             return b""
         try:
-            data = os.read(self.master, 1 << 16)
+            data = os.read(self.master, self.most)
         except OSError:  # the other end is gone
             return b""
         self.written += data
@@ -124,15 +130,20 @@ class PseudoTerminal:
         # From a little before the news: a query may have come in two parts.
         start = max(0, self._answered - 16)
         for query, answer in self._answers.items():
-            for found in re.finditer(re.escape(query), self.written[start:]):
+            for found in query.finditer(self.written[start:]):
                 if start + found.end() > self._answered:
-                    os.write(self.master, answer)
+                    self.answer(found.expand(answer))
         self._answered = len(self.written)
+
+    def answer(self, data: bytes) -> None:
+        """What the terminal says by itself."""
+        os.write(self.master, data)
 
     def forget(self) -> None:
         """Drop what was written so far, in long runs."""
-        self.written.clear()
-        self._answered = 0
+        self.forgotten += len(self.written) - len(self.written[-64:])
+        del self.written[:-64]  # the beginning of a query may be the last that came
+        self._answered = len(self.written)
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Read until `condition` holds; AssertionError with what was last written when it never does."""

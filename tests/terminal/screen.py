@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pyte
 
-from tests.terminal.pseudo import FLOWTAPE, PATIENCE, PseudoTerminal, environment
+from tests.terminal.pseudo import CURSOR, FLOWTAPE, PATIENCE, SYNCHRONISED, PseudoTerminal, environment
 
 #: A sequence that has not come in whole yet.
 _UNFINISHED = re.compile(rb"\x1b(?:\[[\d;?<>=$ ]*|\][^\x07\x1b]*)?\Z")
 #: Queries and modes that pyte does not know and would print in part.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=?][\d;]*(?:\$p|[uqcn])|\x1b\[[<>=][\d;]*[a-zA-Z]")
 _ALTERNATE = re.compile(rb"(\x1b\[\?1049[hl])")
-_SYNC = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
 FRAME = b"\x1b[?2026h"
 
 
@@ -34,7 +33,9 @@ class Screen(PseudoTerminal):
         self._shell = self._pyte  # what the alternate screen covers
         self._stream = pyte.ByteStream(self._pyte)
         self._fed = 0
-        super().__init__((*command, *arguments), environment(home, **variables or {}), size=size, answers=_SYNC)
+        super().__init__(
+            (*command, *arguments), environment(home, **variables or {}), size=size, answers=SYNCHRONISED | CURSOR
+        )
 
     def resize(self, columns: int, rows: int) -> None:
         """See PseudoTerminal."""

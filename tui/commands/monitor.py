@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.commands.begin import add_begin_argument, read_begin
 from tui.commands.failure import Failure, UsageError
+from tui.commands.screen import add_screen_arguments, screen_settings
 from tui.commands.sources import Sources, add_source_arguments, check_venues, day_lots, open_sources, read_config
 from tui.config.loading import LoadedConfig
 from tui.config.paths import state_dir, themes_dir
@@ -37,18 +38,6 @@ if TYPE_CHECKING:
 
 #: At the end, how long what was just told may still take to leave, s.
 _GRACE_S = 3.0
-
-
-def add_screen_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of everything that opens the screen."""
-    group = parser.add_argument_group("screen")
-    group.add_argument("--theme", metavar="NAME", help="colours: okabe-dark (default), classic, ansi, mono, …")
-    group.add_argument("--fps", type=float, metavar="N", help="frames a second (default 10)")
-    group.add_argument(
-        "--color", choices=("auto", "truecolor", "256", "16", "none"), default="auto", help="colour depth"
-    )
-    group.add_argument("--ascii", action="store_true", help="no box or block characters")
-    group.add_argument("--mouse", choices=("auto", "on", "off"), default="auto", help="auto: off over SSH")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -75,7 +64,7 @@ def run_play(args: argparse.Namespace) -> int:
     missing = [text for text in args.sources if not Path(text).exists()]
     if missing:
         raise Failure(f"{missing[0]}: no such file")
-    tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
+    tell_textual(detect(color=args.color or "auto"))  # checking the theme or the keys imports textual
     loaded = read_config(args, strict=False)
     sources = open_sources(args, loaded, paced=True, speed=args.speed, begin=begin.at if begin else None)
     return _open(args, loaded, lambda: sources, sources.markets, sources.playback)
@@ -86,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     # What is imported until the first frame stays for good: collections would only walk it again and again.
     gc.disable()
     try:
-        tell_textual(detect(color=args.color))  # checking the theme or the keys imports textual
+        tell_textual(detect(color=args.color or "auto"))  # checking the theme or the keys imports textual
         loaded = read_config(args, strict=False)
         if not args.sources:
             simulated = [f"sim:{symbol}" for symbol in loaded.config.simulator.markets]
@@ -107,17 +96,17 @@ def _open(
     """The screen first; the engine, the sources and all they import are loaded beneath it."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise UsageError("the monitor needs a terminal; for scripts use `flowtape stream`")
-    if args.fps is not None and not 0.5 <= args.fps <= 60:
-        raise UsageError("--fps: must be a number from 0.5 to 60")
     if os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
         raise UsageError(
             f"TERM={os.environ['TERM'].lower()}: such a terminal cannot place text on a screen; set TERM to what it "
             "really is (xterm-256color, say), or use `flowtape stream`"
         )
-    terminal = detect(color=args.color, glyphs="ascii" if args.ascii else loaded.config.layout.glyphs)
+    config = loaded.config
+    settings = screen_settings(args, config)
+    tell_textual(settings.terminal)
 
     from engine.duration import parse_duration
-    from tui.app import AppOptions, FlowtapeApp, mouse_default
+    from tui.app import AppOptions, FlowtapeApp
     from tui.arrangement import all_layouts
     from tui.checkpoints import CheckpointFiles
     from tui.config.holdings import Holdings
@@ -125,8 +114,7 @@ def _open(
     from tui.panels import glyphs
     from tui.screens.main import Look
 
-    glyphs.use(terminal.glyphs)
-    config = loaded.config
+    glyphs.use(settings.terminal.glyphs)
     volume = day_lots(args)
     store = CheckpointFiles(fresh=args.fresh) if config.checkpoint else None
     desks: list[Desk] = []
@@ -158,7 +146,8 @@ def _open(
         monitor,
         start,
         AppOptions(
-            fps=args.fps or config.fps,
+            fps=settings.fps,
+            driver=settings.driver.load(),
             theme=args.theme or config.theme,
             themes_dir=themes_dir(),
             keys=config.keys,
@@ -183,8 +172,7 @@ def _open(
             ),
         ),
     )
-    mouse = mouse_default(os.environ) if args.mouse == "auto" else args.mouse == "on"
-    app.run(mouse=mouse)
+    app.run(mouse=settings.mouse)
     _close_sinks(desks)
     if ended:
         raise ended[0]

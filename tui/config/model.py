@@ -128,6 +128,15 @@ class QuietHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     below: Severity = "high"
 
 
+class Terminal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the terminal can do, where its judgement is not trusted, and what the way to it can carry."""
+
+    color: Literal["auto", "truecolor", "256", "16", "none"] = "auto"
+    mouse: Literal["auto", "on", "off"] = "auto"
+    driver: Literal["auto", "thrifty", "stock"] = "auto"
+    low_bandwidth: bool = False
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -138,6 +147,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     windows: Windows = Windows()
     layout: Layout = Layout()
     layouts: dict[str, OwnLayout] = field(default_factory=dict)
+    terminal: Terminal = Terminal()
     tape: Tape = Tape()
     keys: dict[str, str] = field(default_factory=dict)  # action id -> keys, separated by commas
     venues: dict[str, Venue] = field(default_factory=dict)

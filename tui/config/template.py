@@ -25,7 +25,7 @@ TEMPLATE = """\
 # A file of the themes folder, without ".toml". With this default bids are blue and asks orange.
 #theme = "okabe-dark"
 
-# Pictures a second. Over a slow link fewer are calmer.
+# Pictures a second at most. A link that cannot carry so many gets fewer by itself.
 #fps = 10.0
 
 # Ready alert rules (`flowtape alerts list` shows their conditions):
@@ -60,6 +60,17 @@ TEMPLATE = """\
 #beside = "cvd"
 # Characters that bars and charts are drawn with: "braille", "block", "ascii", or "auto" by what the terminal can show.
 #glyphs = "auto"
+
+[terminal]
+# Colours: "auto" by what the terminal says of itself (`flowtape doctor` tells), "truecolor", "256", "16", "none".
+#color = "auto"
+# The mouse: "on", "off", or "auto": off over SSH, where each cell that it crosses would travel.
+#mouse = "auto"
+# How pictures are sent: "thrifty" only what changed and no faster than the link takes it, "stock" as Textual does by
+# itself; "auto" is thrifty wherever the terminal is known to understand it.
+#driver = "auto"
+# For links that are slow or paid for: two pictures a second at most, 256 colours, no mouse.
+#low_bandwidth = false
 
 [tape]
 # Trades worth less than this are not listed, in the quote currency. They count in every metric all the same.

@@ -59,20 +59,33 @@ def play_item(play: PlayView, glyphs: Glyphs) -> Item:
     return Item(0, "alert", f"REPLAY {fmt.clock(play.t)}{part} {state}")
 
 
+def stands_still(overview: EngineView) -> bool:
+    """Whether no rows come: a recording that is stopped or at its end."""
+    return overview.playing is not None and (overview.playing.paused or overview.playing.done)
+
+
+def wire_text(bytes_per_s: float, round_trip: float | None) -> str:
+    """What goes to the terminal in a second, and how long it takes it to answer (seconds; None: it does not)."""
+    away = "" if round_trip is None else f" {min(99_999.0, 1000 * round_trip):.0f} ms away"
+    return f"{bytes_per_s / 1000:4.1f} kB/s{away}"
+
+
 def status_items(
     view: MarketView | None,
     overview: EngineView,
     glyphs: Glyphs,
-    paused_for: float | None = None,
+    paused_since: int | None = None,
     muted: bool = False,
     fps: float = 0.0,
     delivery: str = "",
+    wire: tuple[float, float | None] | None = None,
 ) -> list[Item]:
-    """What the line says, in its order."""
+    """What the line says, in its order. On a screen that stands still nothing moves in it, so nothing is sent."""
     items: list[Item | None] = []
-    if paused_for is not None:
+    still = paused_since is not None or stands_still(overview)
+    if paused_since is not None:
         # The engine runs on: this is how old the picture is.
-        items.append(Item(0, "alert", f"PAUSED {fmt.age(int(paused_for * fmt.NS))}"))
+        items.append(Item(0, "alert", f"PAUSED since {fmt.clock(paused_since)}"))
     if view is not None and view.instrument.simulated:
         items.append(Item(0, "alert", "SIMULATED"))
     if overview.playing is not None:
@@ -88,11 +101,15 @@ def status_items(
             items.append(Item(3, "toxic", f"{fmt.size(float(view.skipped)).strip()} rows refused"))
     if delivery:
         items.append(Item(1, "alert", escape_text(delivery, 40)))
-    items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))
     if muted:
         items.append(Item(4, "dim", "muted"))
+    if still:
+        return [item for item in items if item is not None]
+    items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))
     if fps > 0:
         items.append(Item(6, "dim", f"{fps:4.1f} fps"))
+    if wire is not None:
+        items.append(Item(6, "dim", wire_text(*wire)))
     late = overview.lag_ms >= LATE_MS
     items.append(Item(2 if late else 7, "toxic" if late else "dim", f"lag {fmt.fixed(overview.lag_ms, 4, 0)} ms"))
     return [item for item in items if item is not None]
@@ -113,8 +130,8 @@ def status_row(items: list[Item], clock: str, width: int) -> Runs:
 
 
 class Status(RowPanel):
-    """One row. The app sets `paused_for`, `muted`, `fps` and `delivery` (what of it fails); `now` gives the wall
-    clock in ns."""
+    """One row. The app sets `paused_since`, `muted`, `fps`, `delivery` (what of it fails) and `wire`; `now` gives the
+    wall clock in ns."""
 
     DEFAULT_CSS = "Status { height: 1; }"
     HZ = 1.0
@@ -124,10 +141,11 @@ class Status(RowPanel):
         self, *, id: str | None = None, classes: str | None = None, now: Callable[[], int] = time.time_ns
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self.paused_for: float | None = None  # seconds; None: not paused
+        self.paused_since: int | None = None  # ns since the Unix epoch; None: not paused
         self.muted = False
         self.delivery = ""
         self.fps = 0.0  # frames shown a second; 0: not known
+        self.wire: tuple[float, float | None] | None = None  # bytes a second, round trip in seconds; None: not known
         self._now = now
 
     def body(self, width: int, height: int) -> Sequence[Hashable]:
@@ -135,6 +153,7 @@ class Status(RowPanel):
         if self.overview is None:
             return message_rows("starting", width, height)
         items = status_items(
-            self.view, self.overview, self._glyphs, self.paused_for, self.muted, self.fps, self.delivery
+            self.view, self.overview, self._glyphs, self.paused_since, self.muted, self.fps, self.delivery, self.wire
         )
-        return [status_row(items, f"{fmt.clock(self._now())} UTC", width)][:height]
+        still = self.paused_since is not None or stands_still(self.overview)
+        return [status_row(items, "" if still else f"{fmt.clock(self._now())} UTC", width)][:height]

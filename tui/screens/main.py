@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from engine.view import EngineView, MarketView, Notice, ViewRequest
+from engine.view import EngineView, MarketView, Notice, PlayView, ViewRequest
 from tui.actions import ACTIONS, MAIN, bindings
 from tui.arrangement import BUILT_IN, DEFAULT, SECOND, Arrangement
 from tui.config.holdings import Holdings
@@ -25,7 +25,7 @@ from tui.panels.cvd import STEPS, CvdChart
 from tui.panels.flow import Flow
 from tui.panels.imbalance import Imbalance
 from tui.panels.ladder import Ladder
-from tui.panels.status import Status
+from tui.panels.status import Status, stands_still
 from tui.panels.strip import Strip
 from tui.panels.tape import Tape
 from tui.panels.toxicity import Toxicity
@@ -34,6 +34,8 @@ from tui.untrusted import escape_text
 if TYPE_CHECKING:
     from engine.position import Position
 
+#: Frames after which a recording that stands still has told all, and which of the later ones are looked at still.
+_LAST_LOOKS, _SELDOM = 20, 20
 _REPLAY_ONLY = frozenset(action.action.partition("(")[0] for action in ACTIONS if action.replay)
 
 
@@ -90,6 +92,9 @@ class MainScreen(Screen[None]):
         self.holdings = look.holdings
         self.chosen = Display()
         self._report = report
+        self._wall = wall
+        self._stood_at: PlayView | None = None  # where a recording stood still at the last frame
+        self._same = 0  # frames that it has stood there
         self.panels: dict[str, RowPanel] = {
             "ladder": Ladder(id="ladder"),
             "cvd": CvdChart(id="cvd", step=look.step),
@@ -156,11 +161,15 @@ class MainScreen(Screen[None]):
         overview = self.monitor.overview()
         self.message.present((*notices, *overview.notices), now)
         self.status.fps = fps
-        self.status.paused_for = None if self.chosen.paused_at is None else now - self.chosen.paused_at
-        if self.chosen.paused_at is None or self.view is None:
-            self._frame(overview, force=False)
-        else:
-            self._present(self.status, self.view, overview, force=True)
+        if self.chosen.paused_at is not None and self.view is not None:
+            return
+        # A recording that stands still has no news but what the user does; that is shown at once by `show_again`.
+        playing = overview.playing if stands_still(overview) else None
+        self._same = self._same + 1 if playing is not None and playing == self._stood_at else 0
+        self._stood_at = playing
+        if self._same > _LAST_LOOKS and self._same % _SELDOM:
+            return
+        self._frame(overview, force=False)
 
     def show_again(self) -> None:
         """A frame at once, also of slow panels and when paused: the user has just changed what is shown."""
@@ -366,7 +375,11 @@ class MainScreen(Screen[None]):
     def toggle_pause(self, now: float) -> None:
         """Hold the picture, or let it run again (`now`: seconds, monotonic)."""
         self.chosen.paused_at = now if self.chosen.paused_at is None else None
-        self.status.paused_for = None if self.chosen.paused_at is None else 0.0
+        self.status.paused_since = None if self.chosen.paused_at is None else self._wall()
+        self.show_status()
+
+    def show_status(self) -> None:
+        """The status line anew, at once: something was switched that it tells."""
         if self.view is not None:
             self._present(self.status, self.view, self.monitor.overview(), force=True)
 

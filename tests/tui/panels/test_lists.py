@@ -188,22 +188,34 @@ def test_latency_below_zero_is_called_clock_skew() -> None:
 def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
     view = make_view(instrument=BTC)
     view = replace(view, book=ChannelView("STALE", "connection lost", view.t - NS, 0, view.t - 5 * NS))
-    items = status_items(view, make_overview(view), glyphs.BRAILLE, paused_for=3.0, muted=True, fps=9.8)
+    overview = make_overview(view)
+    items = status_items(view, overview, glyphs.BRAILLE, muted=True, fps=9.8, wire=(5_230.0, 0.0424))
     wide = "".join(text for _, text in status_row(items, "10:00:00 UTC", 160))
-    for part in (
-        "PAUSED 3 s",
-        "book STALE 5 s: connection lost",
-        "trades LIVE",
-        "latency 12/30 ms",
-        "9.8 fps",
-        "muted",
-    ):
+    for part in ("book STALE 5 s: connection lost", "trades LIVE", "latency 12/30 ms", "9.8 fps", "muted"):
         assert part in wide
+    assert " 5.2 kB/s 42 ms away" in wide
     assert wide.rstrip().endswith("10:00:00 UTC")
     short = "".join(text for _, text in status_row(items, "10:00:00 UTC", 70))
-    assert "PAUSED" in short
     assert "STALE" in short
     assert "ev/s" not in short
+
+
+def test_nothing_moves_in_the_status_line_while_the_picture_is_held() -> None:
+    view = make_view(instrument=BTC)
+    overview = make_overview(view)
+    paused = status_items(view, overview, glyphs.BRAILLE, paused_since=3_723 * NS, fps=9.8, wire=(5_230.0, None))
+    other = status_items(
+        view,
+        replace(overview, events_per_s=1.0, lag_ms=500.0),
+        glyphs.BRAILLE,
+        paused_since=3_723 * NS,
+        fps=2.0,
+        wire=(1.0, 0.1),
+    )
+    assert paused == other
+    assert paused[0].text == "PAUSED since 01:02:03"
+    done = replace(overview, playing=PlayView(0, 100 * NS, 100 * NS, 1.0, False, True))
+    assert not any("fps" in item.text for item in status_items(view, done, glyphs.BRAILLE, fps=9.8))
 
 
 @pytest.mark.parametrize(
