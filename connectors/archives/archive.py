@@ -332,7 +332,9 @@ def _named(market: str, contract: Decimal | None, files: Sequence[_File], sessio
         identity = from_user(market, contract, recorded[0].identity.native)
         if (recorded[0].identity.kind == "inverse") != (identity.kind == "inverse"):
             raise SourceError(f"the recording is of {told[0]}, whose sizes count something else than those of {market}")
-        return _Market(replace(identity, fixed_tick=recorded[0].identity.fixed_tick), session=recorded[0])
+        of_file = recorded[0].identity
+        identity = replace(identity, fixed_tick=of_file.fixed_tick, book_depth=of_file.book_depth)
+        return _Market(identity, session=recorded[0])
     identity = from_user(market, contract, files[0].identity.native)
     for file in files:
         if file.content and (file.identity.kind == "inverse") != (identity.kind == "inverse"):

@@ -55,6 +55,7 @@ class Identity:
     quote: str = ""
     doubt: str = ""
     fixed_tick: bool = True
+    book_depth: int | None = None  # see Instrument
 
     @property
     def market(self) -> str:
@@ -65,7 +66,7 @@ class Identity:
         """The instrument on the given grid."""
         return Instrument(
             self.venue, self.symbol, tick, lot, self.kind, self.contract, self.native, self.base, self.quote,
-            fixed_tick=self.fixed_tick, inferred=inferred,
+            fixed_tick=self.fixed_tick, inferred=inferred, book_depth=self.book_depth,
         )  # fmt: skip
 
 
@@ -86,7 +87,10 @@ def from_native(venue: str, native: str, kind: ContractKind) -> Identity:
 def of_instrument(instrument: Instrument) -> Identity:
     """The market of an instrument that a venue's own listing gave."""
     i = instrument
-    return Identity(i.venue, i.symbol, i.kind, i.contract, i.native, i.base, i.quote, fixed_tick=i.fixed_tick)
+    return Identity(
+        i.venue, i.symbol, i.kind, i.contract, i.native, i.base, i.quote,
+        fixed_tick=i.fixed_tick, book_depth=i.book_depth,
+    )  # fmt: skip
 
 
 def binance_kind(native: str, futures: bool) -> ContractKind:

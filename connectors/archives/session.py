@@ -7,7 +7,7 @@ it, else by the digits of prices and sizes. A second one gives the rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class SessionMarket:
     single_trades: bool = False
     prices: Digits = field(default_factory=lambda: Digits(STRAY))
     sizes: Digits = field(default_factory=Digits)
+    deepest: int = 0  # levels of a side that a snapshot had at most
     off_tick: int = 0  # how much speaks for a finer tick than the listed one
     finest: list[int] = field(default_factory=lambda: [0, 0])  # decimals of off-grid prices and sizes
 
@@ -152,6 +153,10 @@ class SessionReader:
             if market.messages and (market.listed is not None or market.messages >= 3 or 2 * market.messages >= most):
                 if market.listed is not None:
                     market.identity = of_instrument(market.listed)
+                if market.identity.book_depth and market.deepest:
+                    # A recording may be of a stream of fewer levels than the one that is asked for live.
+                    depth = min(market.identity.book_depth, market.deepest)
+                    market.identity = replace(market.identity, book_depth=depth)
                 found.append(market)
         if not found:
             names = ", ".join(venue.name for venue in self._venues)
@@ -214,6 +219,8 @@ class _Surveyor:
     def _levels(self, update: Update) -> None:
         levels = (*update.bids, *update.asks)
         weight = _OFF_TICK if update.snapshot else 1
+        if update.snapshot:
+            self._market.deepest = max(self._market.deepest, len(update.bids), len(update.asks))
         self._scan([price for price, _ in levels], [size for _, size in levels], weight)
 
     def _scan(self, prices: Sequence[str], sizes: Sequence[str] | Sequence[float], weight: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.archives.identity import Identity, from_native
 from connectors.bybit.dialect import BybitDialect
-from connectors.bybit.instruments import CATEGORIES, VENUE, read_listing
+from connectors.bybit.instruments import CATEGORIES, DEPTH, VENUE, read_listing
 from connectors.bybit.traits import traits_of
 from connectors.live.venue import Traits
 from connectors.live.wire import Dialect, Update
@@ -69,6 +70,9 @@ class RecordedBybit:
 
     def identity(self, section: str, native: str) -> Identity:
         """By the form of the name: BTCUSDT, BTCPERP (USDC), BTCUSDT-25DEC26, BTC-25DEC26 (USDC), BTCUSDZ26."""
+        return replace(self._named(section, native), book_depth=DEPTH)
+
+    def _named(self, section: str, native: str) -> Identity:
         kind: ContractKind = "spot" if section == "spot" else "inverse" if section == "inverse" else "linear"
         if kind == "linear" and native.endswith("PERP"):
             base = native.removesuffix("PERP")

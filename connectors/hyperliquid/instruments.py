@@ -19,8 +19,6 @@ from engine.feed import SourceError
 from engine.instrument import ContractKind, Instrument
 
 VENUE: Final = "hyperliquid"
-#: Levels a side that the venue tells.
-DEPTH: Final = 20
 _DECIMALS: Final = {"linear": 6, "spot": 8}
 #: What a bridged token is the token of; ccxt gives it the same name.
 _BRIDGED: Final = {
@@ -143,7 +141,7 @@ def _instrument(kind: ContractKind, native: str, base: str, quote: str, decimals
         base=base,
         quote=quote,
         fixed_tick=False,
-        book_depth=DEPTH,
+        # No `book_depth`: every message is a snapshot, and so says how far the book is known.
     )
 
 

@@ -334,3 +334,29 @@ def test_liquidations_come_beside_the_flow(tmp_path: Path) -> None:
     market = Market(got.instruments[PERP], metrics=parse_metrics("cvd"))
     market.apply(got.rows[PERP])
     assert market.t == (BEGIN * 1000 + 50) * 1_000_000
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_book_is_known_as_far_as_the_recorded_stream_reaches(tmp_path: Path, listed: bool) -> None:
+    bids = [[f"{100 - i / 10:.1f}", "1"] for i in range(50)]
+    asks = [[f"{100.1 + i / 10:.1f}", "1"] for i in range(50)]
+    moved = [["100.1", "3"]], [["100.1", "0"], ["105.1", "2"]]
+    lines = [
+        header(),
+        *([listing("linear", "0.1", "0.001")] if listed else []),
+        connect("ws.1", LINEAR),
+        recv("ws.1", 0.1, json.dumps(book(1, 7, "snapshot", bids, asks)).replace("orderbook.200", "orderbook.50")),
+        recv(
+            "ws.1", 0.2, json.dumps(book(2, 8, "delta", [*moved[0], ["95.1", "0"]], moved[1])).replace(".200.", ".50.")
+        ),
+    ]
+    got = read_all(write(tmp_path / "s.zst", lines))
+    assert got.instruments[PERP].book_depth == 50
+    market = Market(got.instruments[PERP], metrics=())
+    market.apply(got.rows[PERP])
+    market.flush()
+    tick = float(got.instruments[PERP].tick)
+    low, high = market.order_book.known_low, market.order_book.known_high
+    assert low is not None
+    assert high is not None
+    assert (round(low * tick, 1), round(high * tick, 1)) == (95.2, 105.1), "it moves with the touch"

@@ -74,6 +74,7 @@ async def test_a_book_is_shown_as_not_verifiable_and_history_is_no_flow() -> Non
         await eventually(lambda: len(sink.trades) == 14, "trades")
         assert [bool(t.flags & Flag.REPLAYED) for t in sink.trades] == [True] * 12 + [False] * 2
         assert not sink.instrument.fixed_tick
+        assert sink.instrument.book_depth is None, "each message reaches as far as it reaches"
         assert (len(sink.bids), len(sink.asks)) == (5, 5)
         assert sink.trust(Channel.TRADES) == (Trust.LIVE, Reason.NONE)
 
