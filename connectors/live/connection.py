@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from connectors.backoff import Backoff
+from connectors.live.conflation import Backlog
 from connectors.live.timing import Timing
 from connectors.live.venue import Traits
 from connectors.live.wire import (
@@ -121,7 +122,9 @@ class Connection:
         rng: random.Random,
         clock: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        backlog: Backlog | None = None,
     ) -> None:
+        self._backlog = Backlog() if backlog is None else backlog
         self._dialect, self._traits, self._http, self._notice = dialect, traits, http, notice
         self._url = dialect.url
         self._sessions: Mapping[str, Served] = {s.instrument.native: s for s in sessions}
@@ -253,11 +256,14 @@ class Connection:
     # ---- reading
 
     async def _read(self, ws: Socket) -> None:
-        connected, proven, frames = self._monotonic(), False, 0
+        connected, proven, frames, backlog = self._monotonic(), False, 0, self._backlog
+        backlog.begin(connected)
         while True:
+            turn = backlog.before()
             message = await ws.receive()
             if message.type is aiohttp.WSMsgType.TEXT or message.type is aiohttp.WSMsgType.BINARY:
                 self._heard = self._monotonic()
+                backlog.after(turn, self._heard)
                 if self._frame(message.data) and not proven and self._working(connected):
                     proven = True
                 frames += 1

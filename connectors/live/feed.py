@@ -12,6 +12,7 @@ import aiohttp
 
 from connectors.backoff import Backoff
 from connectors.live.bars import fetch_bars
+from connectors.live.conflation import Backlog
 from connectors.live.connection import Connection
 from connectors.live.contract import ContractSession
 from connectors.live.http import RateLimitedError, UnreachableError
@@ -204,7 +205,7 @@ class _Section:
         sessions: list[MarketSession] = []
         connections: list[Connection] = []
         for i in range(0, len(found), size):
-            dialect = self._feed.venue.dialect(self._name)
+            dialect, backlog = self._feed.venue.dialect(self._name), Backlog()
             served = [
                 MarketSession(
                     listed.instrument,
@@ -219,6 +220,7 @@ class _Section:
                     shallow=len(found) > self._traits.deep_snapshots,
                     timing=self._feed.timing,
                     clock=self._feed.clock,
+                    backlog=backlog,
                 )
                 for listed in found[i : i + size]
             ]
@@ -233,6 +235,7 @@ class _Section:
                     timing=self._feed.timing,
                     rng=self._feed.rng,
                     clock=self._feed.clock,
+                    backlog=backlog,
                 )
             )
         await asyncio.gather(*(session.catch_up() for session in sessions))

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from connectors.backoff import Backoff
 from connectors.live.bars import AverageDay, fetch_average_day
+from connectors.live.conflation import Backlog, Merged
 from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
 from connectors.live.timing import Pulse, Timing, VenueClock
 from connectors.live.trade_overlap import UniqueIds
@@ -66,7 +67,10 @@ class MarketSession:
         timing: Timing,
         clock: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        backlog: Backlog | None = None,
     ) -> None:
+        self._backlog = Backlog() if backlog is None else backlog
+        self._merged = Merged()
         self.instrument = self._listed = instrument
         self.channels = tuple(channels)
         self.resubscribe: Callable[[MarketSession, Channel], None] = lambda _session, _channel: None
@@ -154,7 +158,7 @@ class MarketSession:
             self._lose(verdict.reason, keep=not self._rule.synced)
         else:
             for update in verdict:
-                if not (self._install(recv, update) if update.snapshot else self._apply(recv, update)):
+                if not (self._install(recv, update) if update.snapshot else self._update(recv, update)):
                     break
 
     def trades(self, recv: int, m: TradeMessage) -> None:
@@ -218,6 +222,7 @@ class MarketSession:
     def tick(self) -> None:
         """Time passes: clock rows in quiet markets, and silence that is too long."""
         now, recv = self._monotonic(), self._clock()
+        self._catch_book_up(recv)
         if recv - self._heard > self._timing.quiet * 1e9:
             before = self._newest
             if (ts := self._time(recv)) > before:
@@ -263,6 +268,24 @@ class MarketSession:
 
     # ---- the book
 
+    def _update(self, recv: int, u: Update) -> bool:
+        if self._backlog.behind:
+            self._merged.add(u)
+            return True
+        return self._catch_book_up(recv) and self._apply(recv, u)
+
+    def _catch_book_up(self, recv: int) -> bool:
+        """Tell the updates that were merged while messages came too fast."""
+        merged = self._merged.take()
+        if merged is None:
+            return True
+        self._tell(
+            "behind",
+            f"messages come faster than they are taken in: {self._merged.count:,} updates of the book "
+            "were merged so far, no trade is lost",
+        )
+        return self._apply(recv, merged)
+
     def _apply(self, recv: int, u: Update) -> bool:
         try:
             self._sink.book(recv, u.ts, u.seq, u.bids, u.asks)
@@ -288,6 +311,7 @@ class MarketSession:
 
     def _drop_book(self, reason: Reason | None, keep: bool = False) -> None:
         self._lost, self._live_since = reason, 0.0
+        self._merged.clear()
         if not keep:
             self._rule.reset()
         if self._joining is not None and self._joining is not asyncio.current_task():
@@ -363,6 +387,7 @@ class MarketSession:
 
     def _install(self, recv: int, s: Update, follow: Sequence[Update] = ()) -> bool:
         """A snapshot, and what follows on it, is the book."""
+        self._merged.clear()
         try:
             self._sink.snapshot(recv, s.ts or self._time(recv), s.seq, s.bids, s.asks)
         except OffGridError as e:

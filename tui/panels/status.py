@@ -36,6 +36,9 @@ def latency_items(latency: LatencyView | None) -> list[Item]:
     median, p99 = (ms - latency.fastest if skewed else max(0.0, ms) for ms in (latency.median, latency.p99))
     shown = f"{median / 1000:.1f}/{p99 / 1000:.1f} s" if median >= SLOW_MS else f"{median:.0f}/{p99:.0f} ms"
     items = [Item(3, "toxic" if median >= SLOW_MS else "text", f"latency {shown}")]
+    if latency.median - latency.fastest >= SLOW_MS:
+        # Usual messages come much later than the fastest ones: the line, or this program, does not keep up.
+        items.insert(0, Item(1, "alert", f"LAG {(latency.median - latency.fastest) / 1000:.1f} s"))
     if skewed:
         items.append(Item(3, "toxic", f"clock skew {fmt.signed(latency.fastest / 1000, 8).strip()} s"))
     return items
@@ -111,7 +114,13 @@ def status_items(
     if wire is not None:
         items.append(Item(6, "dim", wire_text(*wire)))
     late = overview.lag_ms >= LATE_MS
-    items.append(Item(2 if late else 7, "toxic" if late else "dim", f"lag {fmt.fixed(overview.lag_ms, 4, 0)} ms"))
+    items.append(
+        Item(
+            2 if late else 7,
+            "toxic" if late else "dim",
+            f"{'LAG' if late else 'lag'} {fmt.fixed(overview.lag_ms, 4, 0)} ms",
+        )
+    )
     return [item for item in items if item is not None]
 
 

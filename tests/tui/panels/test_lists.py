@@ -179,8 +179,9 @@ def test_latency_below_zero_is_called_clock_skew() -> None:
         return [item.text for item in latency_items(LatencyView(median, p99, fastest))]
 
     assert texts(-1400.0, -1350.0, -1403.0) == ["latency 3/53 ms", "clock skew −1.403 s"]
-    assert texts(2500.0, 4000.0, 20.0) == ["latency 2.5/4.0 s"]
-    assert latency_items(LatencyView(2500.0, 4000.0, 20.0))[0].role == "toxic"
+    assert texts(2500.0, 4000.0, 20.0) == ["LAG 2.5 s", "latency 2.5/4.0 s"]
+    assert [item.role for item in latency_items(LatencyView(2500.0, 4000.0, 20.0))] == ["alert", "toxic"]
+    assert texts(2500.0, 4000.0, 2400.0) == ["latency 2.5/4.0 s"], "far away, but steady"
     assert latency_items(None) == []
     assert texts(-0.4, 7.0, -0.6) == ["latency 0/7 ms"]
 
