@@ -15,6 +15,7 @@ from tui.untrusted import escape_text
 COMMANDS = {
     "play": ("tui.commands.monitor", "the monitor over recordings: pause, seek, speed"),
     "stream": ("tui.commands.stream", "metrics as NDJSON on stdout, on an event-time grid"),
+    "alerts": ("tui.commands.alerts", "list, check and try alert rules"),
     "study": ("tui.commands.study", "what a recording says, as tables with an honest reading"),
     "fills": ("tui.commands.fills", "what your own fills come to: result, use of capital, fee tier"),
     "watch": ("tui.commands.watch", "rules and their delivery without a screen"),

@@ -118,6 +118,7 @@ class RuleMachine:
             self._reminded_at = max(self._reminded_at, int(now.times[0]) - self.rule.repeat)
             self._interrupted = False
         holds, stays, moment = self._node.read(now)
+        self._sample(now.times)
         back = None if self._rearm is None else self._rearm.read(now)[0]
         if self.state in _IDLE and not (holds[0] == 1 if len(holds) == 1 else (holds == 1).any()):
             # As it is nearly always: nothing begins.
@@ -180,14 +181,17 @@ class RuleMachine:
             )
             for node in self._leaves
         ]
-        if len(piece.times) == 1 and end % _SECOND:
+        self._past.drop(int(self._past[0].searchsorted(end - (PAST_S + 60) * _SECOND, "right")))
+
+    def _sample(self, times: Ints) -> None:
+        """Whole seconds, for percentiles. They compare with earlier ones only, wherever they are told."""
+        if len(times) == 1 and int(times[0]) % _SECOND:
             return
-        seconds = piece.times % _SECOND == 0
+        seconds = times % _SECOND == 0
         if seconds.any():
             values = self._leaves[0].measured[seconds]
             known = ~np.isnan(values)
-            self._past.append(piece.times[seconds][known], values[known])
-            self._past.drop(int(self._past[0].searchsorted(end - (PAST_S + 60) * _SECOND, "right")))
+            self._past.append(times[seconds][known], values[known])
 
     # ---- what becomes of it
 

@@ -219,7 +219,7 @@ class _Sheet:
         if not len(self._times):
             return Instants(self._times, {}, {}, self._epochs, self._lot)
         if self._usable is None:
-            self._usable = self._doubts()
+            self._usable = usable(self._reader, self._times)
             self._epochs = self._reader.epochs(self._times)
         for metric in needs:
             name = metric.canonical
@@ -228,9 +228,9 @@ class _Sheet:
             values = self.raw(metric)
             # How long a channel has been silent is known also when it is not to be trusted.
             for channel in () if metric.name == "age" else self._watch._channels[name]:
-                usable = self._usable[channel]
-                if usable is not None:
-                    values = np.where(usable, values, np.nan)
+                trusted = self._usable[channel]
+                if trusted is not None:
+                    values = np.where(trusted, values, np.nan)
             self._values[name] = values
         return Instants(self._times, self._values, self._raw, self._epochs, self._lot)
 
@@ -253,18 +253,19 @@ class _Sheet:
         before = int(self._grid.searchsorted(t, "right"))
         return float(self.raw(metric)[before - 1]) if before else self._watch._carried[metric.canonical]
 
-    def _doubts(self) -> tuple[Bools | None, Bools | None]:
-        """Where (book, trades) may be relied on; None: everywhere."""
-        silent = self._reader.silent(self._times)
-        book, trades = (_usable(names, silent) for names in self._reader.trust(self._times))
-        return book, trades
+
+def usable(reader: Reader, times: Ints) -> tuple[Bools | None, Bools | None]:
+    """Where (book, trades) may be relied on; None: at all of these instants."""
+    silent = reader.silent(times)
+    book, trades = (_usable(names, silent) for names in reader.trust(times))
+    return book, trades
 
 
 def _usable(names: list[str | None], silent: Bools | None) -> Bools | None:
     if silent is None and all(name in _USABLE for name, _ in groupby(names)):
         return None
-    usable = np.array([name in _USABLE for name in names], np.bool_)
-    return usable if silent is None else usable & ~silent
+    trusted = np.array([name in _USABLE for name in names], np.bool_)
+    return trusted if silent is None else trusted & ~silent
 
 
 def _reads_book(metric: Metric) -> bool:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +12,13 @@ from engine.feed import SourceError
 from engine.instrument import OffGridError
 from tui.commands.failure import Failure, UsageError
 from tui.commands.sources import day_lots, open_archive_of, split_market
+from tui.commands.tables import Progress, table_text
 from tui.untrusted import escape_text
 
 if TYPE_CHECKING:
     from engine.study.recording import RecordingStudy
-    from engine.study.table import Cell, Table
+    from engine.study.table import Table
 
-_PROGRESS_S = 0.5
-_WIDTH = 100
 #: A turn of markets: only the end matters here.
 _TURN_NS = 3_600_000_000_000
 
@@ -54,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     for text, path in zip(args.files, files, strict=True):
         if split_market(text) is not None and not path.exists():
             raise UsageError(f"{text[:80]!r} is a market; a study needs recordings: files")
-    progress = _Progress()
+    progress = Progress()
     try:
         studies = _studies(args, files, progress)
     except SourceError as error:
@@ -71,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _studies(args: argparse.Namespace, files: list[Path], progress: _Progress) -> list[tuple[str, list[Table]]]:
+def _studies(args: argparse.Namespace, files: list[Path], progress: Progress) -> list[tuple[str, list[Table]]]:
     from connectors.archives.bars import looks_like_bars, read_bars
 
     of_bars = [path for path in files if looks_like_bars(path)]
@@ -86,7 +82,7 @@ def _studies(args: argparse.Namespace, files: list[Path], progress: _Progress) -
     return _recorded(args, files, progress)
 
 
-def _recorded(args: argparse.Namespace, files: list[Path], progress: _Progress) -> list[tuple[str, list[Table]]]:
+def _recorded(args: argparse.Namespace, files: list[Path], progress: Progress) -> list[tuple[str, list[Table]]]:
     from engine.study.recording import RecordingStudy
     from engine.study.table import second
 
@@ -103,67 +99,8 @@ def _recorded(args: argparse.Namespace, files: list[Path], progress: _Progress) 
     return [(market, study.tables()) for market, study in studies.items()]
 
 
-class _Progress:
-    """One line on a terminal, nothing anywhere else; notices go before it."""
-
-    def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
-        self._next = time.monotonic() + 1
-        self._shown = False
-
-    def show(self, text: str) -> None:
-        """How far we are; seldom."""
-        if self._on and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PROGRESS_S
-            self._shown = True
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Leave nothing behind."""
-        if self._shown:
-            self._shown = False
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def notice(self, source: str, text: str) -> None:
-        """What a reader has to say."""
-        self.clear()
-        print(f"flowtape: {escape_text(source, 120)}: {escape_text(text, 500)}", file=sys.stderr)
-
-
 # ---- as text
 
 
 def _text(market: str, tables: Iterable[Table]) -> str:
-    return "\n\n".join([f"== {escape_text(market, 100)} ==", *(_table(table) for table in tables)])
-
-
-def _table(table: Table) -> str:
-    import textwrap
-
-    head = [column.strip() for column in table.columns]
-    rows = [[_cell(cell) for cell in row] for row in table.rows]
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    left = [all(isinstance(row[i], str) or row[i] is None for row in table.rows) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if to_left else cell.rjust(width)
-            for cell, width, to_left in zip(row, widths, left, strict=True)
-        ).rstrip()
-        for row in ((head, *rows) if any(head) else rows)
-    ]
-    return "\n".join([table.title, *lines, *textwrap.wrap(f"Reading: {table.reading}", _WIDTH)])
-
-
-def _cell(cell: Cell) -> str:
-    if cell is None:
-        return "–"
-    if isinstance(cell, str):
-        return escape_text(cell, 100)
-    if isinstance(cell, int):
-        return f"{cell:,}"
-    if not math.isfinite(cell):
-        return "–" if math.isnan(cell) else ("inf" if cell > 0 else "-inf")
-    size = abs(cell)
-    if size >= 100_000:
-        return f"{cell:,.0f}"
-    return f"{cell:.4g}" if size < 1000 else f"{cell:,.2f}"
+    return "\n\n".join([f"== {escape_text(market, 100)} ==", *(table_text(table) for table in tables)])

@@ -233,3 +233,115 @@ class _NoReader:
 
     def silent(self, times: object) -> None:
         raise AssertionError("there is nothing to read")
+
+
+def fired(case: Told, rule: str) -> list[int]:
+    """Seconds after the start at which a rule fired."""
+    return [(event.t - START) // SECOND for event in case.events if event.kind == "fired" and event.rule == rule]
+
+
+def test_a_jump_of_the_clock_neither_fires_nor_loses() -> None:
+    """Nothing at all was heard for an hour, and nobody said why: a machine that slept. What waited begins anew."""
+    case = Told(
+        [
+            compile_rule("wait", "cvd > 1", hold="90s"),
+            compile_rule("now", "cvd > 1"),
+            compile_rule("up", "cvd crosses up 4"),
+        ]
+    )
+    market = case.market
+    market.trade(0, START, 1, "10.00", "3", 1)
+    market.clock(0, START + SECOND)
+    market.flush()
+    later = START + 3600 * SECOND
+    market.trade(0, later, 2, "10.00", "3", 1)
+    market.flush()
+    # A minute is believed; then the one that fired is held, and over when nothing is known for ten seconds more.
+    assert [(e.rule, e.kind, (e.t - START) // SECOND) for e in case.events] == [
+        ("now", "fired", 0),
+        ("now", "held", 61),
+        ("now", "resolved", 71),
+    ]
+    for second in range(1, 100, 30):
+        market.clock(0, later + second * SECOND)
+    market.flush()
+    assert fired(case, "now") == [0, 3600]
+    assert fired(case, "wait") == [3600 + 90]
+    assert fired(case, "up") == []  # it went from 3 to 6 while nobody listened
+
+
+def test_edges_do_not_reach_over_a_resync_or_missing_trades() -> None:
+    """Not even where the channel was live again before the next look."""
+    rules = [compile_rule("bid", "bid_size crosses up 4"), compile_rule("flow", "cvd crosses up 4")]
+
+    def run(broken: bool) -> Told:
+        case = Told(rules)
+        market = case.market
+        market.status(0, START, Channel.BOOK, Trust.LIVE)
+        market.snapshot(0, START, 1, [("10.00", 2.0)], [("10.02", 3.0)])
+        market.trade(0, START, 1, "10.00", "2", 1)
+        market.clock(0, START + SECOND)
+        at = START + SECOND + 20_000_000
+        if broken:
+            market.status(0, at, Channel.BOOK, Trust.RESYNC, Reason.SEQUENCE_GAP)
+            market.status(0, at + 1, Channel.BOOK, Trust.LIVE)
+            market.snapshot(0, at + 2, 1, [("10.00", 5.0)], [("10.02", 3.0)])
+            market.hole(0, at + 2, 2, 3)
+        else:
+            market.book(0, at, 2, [("10.00", 5.0)], [])
+        market.trade(0, at + 3, 9, "10.00", "3", 1)
+        market.clock(0, START + 3 * SECOND)
+        market.flush()
+        return case
+
+    assert {event.rule for event in run(broken=False).events} == {"bid", "flow"}
+    assert run(broken=True).events == []
+
+
+def test_a_storm_is_bounded() -> None:
+    """A condition that flips at every look for ten minutes: cooldown bounds what is announced, re-arm what fires."""
+    case = Told(
+        [
+            compile_rule("bare", "cvd > 0", cooldown="1m"),
+            compile_rule("calm", "cvd > 0", rearm="-5", repeat="2m"),
+            compile_rule("lazy", "cvd > 0", keep_firing_for="1s"),
+        ]
+    )
+    for i in range(6000):
+        case.market.trade(0, START + i * EVERY, i, "10.00", "1", -1 if i % 2 else 1)
+        if i % 500 == 0:
+            case.market.flush()
+    case.market.finish()
+    kinds = [(event.rule, event.kind, event.delivered) for event in case.events]
+    assert kinds.count(("bare", "fired", True)) == 10
+    assert kinds.count(("bare", "fired", False)) == 2990
+    assert [kind for kind in kinds if kind[0] == "lazy"] == [("lazy", "fired", True)]
+    assert kinds.count(("calm", "fired", True)) == 1
+    assert kinds.count(("calm", "repeated", True)) == 4
+
+
+def test_a_rule_ends_with_its_time() -> None:
+    over = compile_rule("r", "cvd > 0", expires="2023-11-14T22:13:25")
+    assert over.expires == START + 5 * SECOND
+    case = Told([over, compile_rule("old", "cvd > 0", expires="2020-01-01")])
+    case.market.trade(0, START, 1, "10.00", "1", 1)
+    case.market.clock(0, START + 20 * SECOND)
+    case.market.trade(0, START + 20 * SECOND, 2, "10.00", "5", -1)
+    case.market.trade(0, START + 21 * SECOND, 3, "10.00", "9", 1)
+    case.market.clock(0, START + 30 * SECOND)
+    case.market.flush()
+    assert [(e.rule, e.kind, e.reason, e.t - START) for e in case.events] == [
+        ("r", "fired", "", 0),
+        ("r", "resolved", "expired", 5 * SECOND),
+    ]
+    assert [view.state for view in case.watch.views()] == ["expired", "expired"]
+
+
+def test_lots_are_those_of_the_market() -> None:
+    events: list[AlertEvent] = []
+    watch = Watch("m", [compile_rule("r", "bid_size > 5000 lots")], events.append, lot=INSTRUMENT.amount(1))
+    market = Market(INSTRUMENT, [watch])
+    market.snapshot(0, START, 1, [("10.00", 5.001)], [("10.02", 3.0)])
+    market.clock(0, START + SECOND)
+    market.flush()
+    assert [(event.kind, event.level) for event in events] == [("fired", 5.0)]
