@@ -77,10 +77,12 @@ class Flood:
         return ws
 
     async def _send(self) -> None:
-        for name in self.natives:  # a first update, on which the connector asks for its snapshot
-            self._write(self._depth(name, int(time.time() * 1000)))
-        # The line says that every book is there.
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        # Slow updates, on which the connector asks for its snapshots, until a line says that every book is there.
+        go = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        while not go.done():
+            for name in self.natives:
+                self._write_raw(framed(self._depth(name, int(time.time() * 1000))))
+            await asyncio.sleep(0.5)
         begun, at = time.monotonic(), 0
         total = int(self.rate * self.seconds)
         while self.sent < total:
@@ -115,9 +117,6 @@ class Flood:
             b'"M":true}}'
             % (name.lower().encode(), now, name.encode(), t, t % 50, 1 + t % 900, now, b"true" if t % 2 else b"false")
         )
-
-    def _write(self, payload: bytes) -> None:
-        self._write_raw(framed(payload))
 
     def _write_raw(self, data: bytes) -> None:
         for request, _ in self._sockets:

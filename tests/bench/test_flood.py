@@ -43,7 +43,8 @@ class Watched:
 
     lags: list[float] = field(default_factory=list)  # ms: now - exchange time of the newest message
     late: list[float] = field(default_factory=list)  # ms: how late the event loop woke us
-    cpu: float = 0.0  # share of a core
+    cpu: float = 0.0  # share of a core that we had
+    cost: float = 0.0  # CPU seconds a message
     told: dict[str, float] = field(default_factory=dict)
     runtime: Runtime = field(default_factory=lambda: Runtime([]))
 
@@ -109,8 +110,13 @@ async def _watch(seen: Watched, runtime: Runtime, server: asyncio.subprocess.Pro
         if turn % 5 == 0:
             for name in names:
                 runtime.view(name, request)
-    seen.cpu = (sum(process.cpu_times()[:2]) - cpu) / (time.monotonic() - began)
     seen.told = json.loads(ended.result())
+    with contextlib.suppress(TimeoutError):  # where others use the machine, too, it may not have kept up
+        async with asyncio.timeout(90):
+            while _arrived(runtime) < seen.told["trades"]:
+                await asyncio.sleep(0.1)
+    spent = sum(process.cpu_times()[:2]) - cpu
+    seen.cpu, seen.cost = spent / (time.monotonic() - began), spent / seen.told["sent"]
     gc.unfreeze()
 
 
@@ -118,29 +124,31 @@ def _report(title: str, seen: Watched) -> None:
     half = len(seen.lags) // 2
     print(
         f"\n{title}: {seen.told}\n"
-        f"  CPU {seen.cpu:.0%} of a core; age of the newest message ms: p50 {at(seen.lags, 0.5):.1f}, "
+        f"  CPU {1e6 * seen.cost:.1f} µs a message: {seen.cost * seen.told['sent'] / SECONDS:.0%} of a core would do; "
+        f"it had {seen.cpu:.0%}; age of the newest message ms: p50 {at(seen.lags, 0.5):.1f}, "
         f"p99 {at(seen.lags, 0.99):.1f}, first half p50 {at(seen.lags[:half], 0.5):.1f}, "
         f"second half {at(seen.lags[half:], 0.5):.1f}; "
         f"event loop late ms: p50 {at(seen.late, 0.5):.1f}, p99 {at(seen.late, 0.99):.1f}"
     )
 
 
+def _arrived(runtime: Runtime) -> int:
+    count = next(iter(parse_metrics("trades(24h)")))
+    return sum(int(market.value(count) or 0) for market in runtime.markets.values())
+
+
 def _complete(seen: Watched) -> None:
     """Nothing was lost, every book is right."""
-    count = next(iter(parse_metrics("trades(24h)")))
-    arrived = 0
-    for market in seen.runtime.markets.values():
-        market.flush()
-        assert market.missing == 0
-        assert market.trust.usable(Channel.BOOK)
-        arrived += int(market.value(count) or 0)
-    assert arrived == seen.told["trades"]
+    assert [m.missing for m in seen.runtime.markets.values() if m.missing] == []
+    assert all(m.trust.usable(Channel.BOOK) for m in seen.runtime.markets.values())
+    assert _arrived(seen.runtime) == seen.told["trades"]
 
 
 async def test_a_flood_of_messages_is_sustained() -> None:
     seen = await run(10, RATE, SECONDS, views=1)
     _report(f"{RATE:,} messages/s of 10 markets for {SECONDS:.0f} s, metrics and views at 10 Hz", seen)
     _complete(seen)
+    assert seen.cost * RATE < 0.9, "one core would not do"
 
 
 @pytest.mark.timeout(300)  # snapshots of 100 markets are more than the venue allows in a minute
