@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulator.binance import BinanceEmulator
+from tests.emulator.market import spot
 from tests.terminal.pseudo import FLOWTAPE, ROOT, PseudoTerminal, environment
 from tests.terminal.screen import Screen
+from tests.terminal.test_sources import configuration, trading, watched
 
 NOTE = b"\x1b]777;notify;flowtape test;a test of the terminal, nothing has happened\a"
 TEST = b"flowtape test"
@@ -205,3 +208,26 @@ def test_the_monitor_calls_and_gives_the_title_back(tmp_path: Path) -> None:
     # What is simulated rings here and goes no further.
     assert not (tmp_path / "log.jsonl").exists()
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".jsonl")]
+
+
+async def test_the_monitor_sends_what_is_live_and_keeps_what_it_could_not(tmp_path: Path) -> None:
+    market = spot()
+    async with BinanceEmulator(market) as exchange, trading(exchange, market):
+        path = configuration(tmp_path, exchange.url, exchange.ws_url)
+        sinks = (
+            f'[[sinks]]\nname = "log"\nkind = "file"\npath = "{tmp_path}/log.jsonl"\n'
+            '[[sinks]]\nname = "ops"\nkind = "webhook"\nurl = "http://127.0.0.1:1/x"\n'
+        )
+        path.write_text(path.read_text() + RULE + sinks)
+        command = f"{' '.join(FLOWTAPE)} binance:ETH/USDT --config {path}; echo left with $?; sleep 600"
+        with Screen(tmp_path, command=("/bin/sh", "-c", command)) as screen:
+            await watched(screen.sees, "ops not delivering")
+            await watched(screen.until, (tmp_path / "log.jsonl").exists, "the file")
+            screen.type(b"I")
+            await watched(screen.sees, "sink ops[^\\n]*cannot connect to 127.0.0.1")
+            screen.type(b"\x03")  # leaves from anywhere
+            await watched(screen.sees, r"\d+ alerts are not delivered yet; they wait for the next start")
+            await watched(screen.sees, "left with 0")
+        told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+        assert {payload["market"] for payload in told} == {"binance:ETH/USDT"}
+        assert {payload["origin"] for payload in told} == {"live"}

@@ -245,7 +245,8 @@ def configuration(path: Path | None, environ: Mapping[str, str]) -> Iterator[Fin
 def notifications(path: Path | None, environ: Mapping[str, str], run: Run = run_command) -> Iterator[Finding]:
     """The ways that alerts take: through the terminal to the desktop, and to the sinks."""
     from tui.commands.notify import advice
-    from tui.delivery.building import destinations
+    from tui.delivery.building import destinations, outbox_path
+    from tui.delivery.outbox import Outbox
     from tui.delivery.terminals import find_path
 
     config = load(path, environ=environ, validators=VALIDATORS).config
@@ -264,6 +265,16 @@ def notifications(path: Path | None, environ: Mapping[str, str], run: Run = run_
             yield Finding("fail", f"sink {to.name}", to.problem, "alerts wait for it until that is put right")
         else:
             yield Finding("ok", f"sink {to.name}", to.kind, f"try it: flowtape notify test --sink {to.name}")
+    path_of_outbox = outbox_path(environ)
+    if path_of_outbox.exists():
+        outbox = Outbox(path_of_outbox)
+        waiting = outbox.sinks()
+        if outbox.problem is not None:
+            yield Finding("warn", "outbox", outbox.problem, f"move {path_of_outbox} away if it is broken")
+        elif waiting:
+            counts = ", ".join(f"{count} for {name}" for name, count in waiting.items())
+            yield Finding("ok", "outbox", f"alerts wait to be delivered: {counts}", "flowtape notify status tells more")
+        outbox.close()
 
 
 def _size() -> tuple[int, int] | None:

@@ -18,8 +18,8 @@ Multiplexer = Literal["tmux", "screen"] | None
 
 BEL = "\a"
 _ESC, _ST = "\x1b", "\x1b\\"
-#: Cells. GNU screen before version 5 drops strings of more than 768 bytes; a cell takes four at most.
-_TITLE, _BODY = 40, 120
+#: Cells, and bytes: GNU screen before version 5 drops a string of more than 768 bytes.
+_TITLE, _BODY = (64, 200), (120, 360)
 _URGENCY = {"info": 0, "warning": 1, "high": 2}
 PUSH_TITLE, POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -63,9 +63,12 @@ def wrap(sequence: str, multiplexer: Multiplexer) -> str:
     return sequence
 
 
-def _safe(text: str, width: int, ascii_only: bool) -> str:
-    text = escape_text(text, width)
-    return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
+def _safe(text: str, most: tuple[int, int], ascii_only: bool) -> str:
+    cells, length = most
+    text = escape_text(text, cells)
+    if ascii_only:
+        text = text.encode("ascii", "replace").decode("ascii")
+    return text.encode("utf-8", "replace")[:length].decode("utf-8", "ignore")
 
 
 def _base64(text: str) -> str:

@@ -143,6 +143,40 @@ def test_the_path_of_notifications(
     assert ("allow-passthrough on" in found.advice) == (level == "warn")
 
 
+def test_alerts_that_wait_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.tui.delivery.notes import note
+    from tui.commands import notify
+    from tui.delivery.building import outbox_path
+    from tui.delivery.outbox import Outbox
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    environ = {"TERM": "foot", "XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), **UTF8}
+    assert "outbox" not in _by_name(list(notifications(None, environ)))
+    outbox = Outbox(outbox_path(environ))
+    outbox.add([("ops", note(0), b"{}"), ("ops", note(1), b"{}"), ("old", note(0), b"{}")])
+    outbox.close()
+    found = _by_name(list(notifications(None, environ)))["outbox"]
+    assert found.text == "alerts wait to be delivered: 1 for old, 2 for ops"
+
+    file = tmp_path / "c.toml"
+    file.write_text('[[sinks]]\nname="ops"\nkind="file"\npath="x"\n[[sinks]]\nname="calm"\nkind="file"\npath="y"\n')
+    parser = argparse.ArgumentParser()
+    notify.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["notify", "status", "--config", str(file)])
+    assert args.run(args) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"outbox  {outbox_path(environ)}"
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["ops", "2", "waiting,"],
+        ["calm", "0", "waiting"],
+        ["old", "1", "waiting,"],
+    ]
+    assert "no longer configured" in lines[3]
+    assert not (tmp_path / "y").exists()
+
+
 def test_sinks_that_can_not_be_used(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(

@@ -223,6 +223,34 @@ async def test_an_exchange_that_goes_and_comes_back_is_told(tmp_path: Path, watc
     assert payloads[-1]["event"] == "recovered"
 
 
+async def test_killed_with_its_receiver_down_it_delivers_after_the_restart(tmp_path: Path, watch: Any) -> None:
+    market = spot()
+    exchange = BinanceEmulator(market)
+    await exchange.start()
+    with Receiver() as receiver:
+        receiver.stop_listening()
+        path = configuration(tmp_path, exchange.url, exchange.ws_url)
+        sink = f'[[sinks]]\nname = "ops"\nkind = "webhook"\nurl = "{receiver.url}"\nevents = ["fired"]\n'
+        path.write_text(path.read_text() + RULE + sink)
+        health = tmp_path / "health.json"
+        async with trading(exchange, market):
+            one = watch("binance:ETH/USDT", "--config", str(path), "--health", str(health))
+            await asyncio.to_thread(one.sees, "fired", 3)
+            await asyncio.to_thread(until, lambda: json.loads(health.read_text())["sinks"][0]["waiting"] >= 3, "kept")
+            promised = {line["key"] for line in one.events("fired")[:3]}
+            assert "cannot connect" in json.loads(health.read_text())["sinks"][0]["problem"]
+            await asyncio.to_thread(one.ends, signal.SIGKILL)
+            receiver.listen_again()
+            two = watch("binance:ETH/USDT", "--config", str(path), "--health", str(health))
+            await asyncio.to_thread(
+                until, lambda: promised <= {payload["key"] for payload in receiver.payloads()}, "delivered"
+            )
+            assert await asyncio.to_thread(two.ends, signal.SIGTERM) == 0
+        await exchange.stop()
+        keys = [payload["key"] for payload in receiver.payloads()]
+        assert len(keys) == len(set(keys)) == len(receiver.kept)
+
+
 async def test_a_market_that_can_not_be_had_is_told(tmp_path: Path, watch: Any) -> None:
     async with BinanceEmulator(spot()) as exchange:
         path = configuration(tmp_path, exchange.url, exchange.ws_url)
