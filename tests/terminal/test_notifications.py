@@ -24,7 +24,10 @@ NOTE = b"\x1b]777;notify;flowtape test;a test of the terminal, nothing has happe
 TEST = b"flowtape test"
 RULE = '[[alerts]]\nname = "any"\nwhen = "abs(imbalance(5)) > 0.05"\n'
 #: What an outer terminal answers tmux that asks what it is.
-XTVERSION = {b"\x1b[>q": b"\x1bP>|WezTerm 20240203\x1b\\", b"\x1b[c": b"\x1b[?65;4;6;18;22c"}
+XTVERSION = {
+    re.compile(rb"\x1b\[>q"): b"\x1bP>|WezTerm 20240203\x1b\\\\",
+    re.compile(rb"\x1b\[c"): b"\x1b[?65;4;6;18;22c",
+}
 
 
 def config(home: Path, text: str) -> Path:

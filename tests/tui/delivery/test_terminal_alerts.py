@@ -8,6 +8,7 @@ from tests.tui.delivery.notes import note
 from tui.delivery.notification import of_trouble
 from tui.delivery.terminal import BURST, TerminalAlerts, TerminalOptions
 from tui.delivery.terminals import find_path
+from tui.driver.thrifty import HARMLESS
 
 KITTY = find_path({"TERM": "xterm-kitty", "LANG": "C.UTF-8"})
 FOOT = find_path({"TERM": "foot", "LANG": "C.UTF-8"})
@@ -108,3 +109,16 @@ def test_in_screen_it_is_emptied_and_without_title_left_alone() -> None:
         quiet.alerts.badge(1)
         quiet.alerts.restore()
         assert quiet.taken() == ""
+
+
+def test_the_diffing_driver_lets_all_of_it_through() -> None:
+    """What it doesn't know would make it step aside for good."""
+    for multiplexer in (None, "tmux", "screen"):
+        for protocol in ("osc9", "osc777", "osc99"):
+            written = Written(replace(KITTY, protocol=protocol, multiplexer=multiplexer))
+            written.alerts.tell(note(market="蛛;\x1b]0;x\x07", message="\x1b\\ \x9c é"), 0)
+            written.alerts.badge(2)
+            written.alerts.restore()
+            assert len(written.out) == (5 if multiplexer != "screen" else 4)
+            for sequence in written.out:
+                assert HARMLESS.fullmatch(sequence), sequence
