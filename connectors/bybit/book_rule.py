@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
 - The first message of a topic is a snapshot; any later snapshot replaces the book.
 - `u` of a delta is that of the message before it plus one. `u` = 1 comes with the snapshot after a restart of the
   venue's service.
-- `seq` orders messages across topics but has holes, so it proves nothing.
+- `seq` orders messages across topics but has holes, so it proves nothing and is not read.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import msgspec
 from connectors.bybit.book_rule import BybitRule
 from connectors.bybit.instruments import DEPTH
 from connectors.bybit.messages import decode
-from connectors.live.wire import BookRule, Event, Request
+from connectors.live.wire import BookRule, Request
 from engine.codes import Channel
 from engine.instrument import Instrument
 
@@ -56,9 +56,8 @@ class BybitDialect:
         """The opposite."""
         return self._requests("unsubscribe", markets)
 
-    def decode(self, frame: bytes) -> Sequence[Event]:
-        """The events of a frame. Raises FrameError and nothing else."""
-        return decode(frame)
+    #: The events of a frame. Raises FrameError and nothing else. (No method around it: it is called for every frame.)
+    decode = staticmethod(decode)
 
     def rule(self, instrument: Instrument) -> BookRule:
         """A fresh rule for a market's book."""

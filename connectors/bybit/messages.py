@@ -41,7 +41,6 @@ class Levels(Struct, gc=False, frozen=True):
     bids: Side = field(name="b")
     asks: Side = field(name="a")
     update: Id = field(name="u")
-    sequence: Id = field(name="seq", default=0)  # of the matching engine: rises, with holes
 
 
 class Book(Struct, gc=False, frozen=True):
