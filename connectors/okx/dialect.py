@@ -53,8 +53,8 @@ class OkxDialect:
         self._traded.clear()
 
     def opening(self) -> Sequence[Request]:
-        """Nothing is needed."""
-        return ()
+        """Changes of the listing tell when a market is no longer traded."""
+        return [self._request("subscribe", [("instruments", "instType", self._type)])]
 
     def subscribe(self, markets: Sequence[tuple[str, Channel]]) -> Sequence[Request]:
         """Requests, answered by topic."""
@@ -90,13 +90,15 @@ class OkxDialect:
     def _ask(self, op: str, markets: Sequence[tuple[str, Channel]]) -> Iterator[Request]:
         wanted = list(dict.fromkeys(self._arg(native, channel) for native, channel in markets))
         for at in range(0, len(wanted), _ARGS):
-            part = wanted[at : at + _ARGS]
-            self._sent += 1
-            number = str(self._sent)
-            args = [{"channel": channel, key: about} for channel, key, about in part]
-            topics = tuple(_topic(op, channel, about) for channel, _, about in part)
-            self._requests[number] = topics
-            yield Request(msgspec.json.encode({"id": number, "op": op, "args": args}).decode(), topics=topics)
+            yield self._request(op, wanted[at : at + _ARGS])
+
+    def _request(self, op: str, about: Sequence[tuple[str, str, str]]) -> Request:
+        self._sent += 1
+        number = str(self._sent)
+        args = [{"channel": channel, key: it} for channel, key, it in about]
+        topics = tuple(_topic(op, channel, it) for channel, _, it in about)
+        self._requests[number] = topics
+        return Request(msgspec.json.encode({"id": number, "op": op, "args": args}).decode(), topics=topics)
 
     def _arg(self, native: str, channel: Channel) -> tuple[str, str, str]:
         """The channel, and what it is about."""

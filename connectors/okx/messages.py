@@ -1,8 +1,8 @@
 """Frames of OKX's v5 public channels, decoded in one typed pass.
 
 `books` (400 levels, every 100 ms), `trades` (the fills of one taker order at one price as one) or `trades-all` (each),
-`liquidation-orders` (of all markets of a type), and the answers to requests. https://www.okx.com/docs-v5/en/ (Order
-Book Trading, Market Data, Public Data).
+`liquidation-orders` and `instruments` (of all markets of a type), and the answers to requests.
+https://www.okx.com/docs-v5/en/ (Order Book Trading, Market Data, Public Data).
 """
 
 from __future__ import annotations
@@ -105,6 +105,15 @@ class _Liquidations(Struct, gc=False, frozen=True):
     data: list[_Liquidated]
 
 
+class _State(Struct, gc=False, frozen=True):
+    native: Name = field(name="instId")
+    state: Annotated[str, Meta(max_length=40)] = ""
+
+
+class _States(Struct, gc=False, frozen=True):
+    data: list[_State]
+
+
 class _Probe(Struct, gc=False):
     """What tells the kinds of frames apart when the first bytes don't."""
 
@@ -146,6 +155,7 @@ class Book(Struct, gc=False, frozen=True):
 _decode_books = msgspec.json.Decoder(_Books, strict=False).decode
 _decode_digits = msgspec.json.Decoder(_BooksDigits, strict=False).decode
 _decode_trades = msgspec.json.Decoder(_Trades, strict=False).decode
+_decode_states = msgspec.json.Decoder(_States, strict=False).decode
 _decode_liquidations = msgspec.json.Decoder(_Liquidations, strict=False).decode
 _decode_probe = msgspec.json.Decoder(_Probe, strict=False).decode
 
@@ -162,6 +172,8 @@ _TRADES = ("trades", "trades-all")
 #: Of a frame that cannot be decoded: whose it was.
 _CHANNEL = re.compile(rb'"channel"\s*:\s*"([a-z-]{1,40})"')
 _NATIVE = re.compile(rb'"instId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
+#: What the venue calls a market that is no longer traded, for now or for good.
+_ENDED = ("suspend", "expired")
 #: The notice before a connection is closed for an upgrade.
 _CLOSING = "64008"
 
@@ -245,6 +257,8 @@ def _unusual(frame: bytes) -> list[Decoded]:
             for x in _decode_liquidations(frame).data
             for d in x.details
         ]
+    if arg.channel == "instruments":
+        return [Ended(x.native) for x in _decode_states(frame).data if x.state in _ENDED]
     return _trades(frame) if arg.channel in _TRADES else []
 
 

@@ -49,6 +49,7 @@ CASES = {
             b'{"id":"1","event":"error","code":"60018","msg":"channel:books,instId:X-Y doesn\'t exist","connId":"a"}',
             b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkPx":"0.007831","side":"buy",'
             b'"sz":"13","ts":"1692266434010"}],"instId":"IOST-USDT-SWAP","instType":"SWAP"}]}',
+            b'{"arg":{"channel":"instruments","instType":"SPOT"},"data":[{"instId":"A-B","state":"suspend"}]}',
             b'{"event":"notice","code":"64008","msg":"closing","connId":"a4d3ae55"}',
         ),
     ),

@@ -63,6 +63,7 @@ class OkxEmulator(Exchange[OkxMarket]):
 
     trades_path = "/market/trades"
     depth = 400
+    delists = True
 
     @classmethod
     def pair(cls) -> tuple[OkxMarket, OkxMarket]:
@@ -98,8 +99,8 @@ class OkxEmulator(Exchange[OkxMarket]):
         known = {m.native: m for m in self.markets}
         for arg, native in zip(args, about, strict=True):
             channel = arg["channel"]
-            wide = channel == "liquidation-orders"
-            if channel not in _CHANNELS.values() or not (wide or native in known):
+            wide = channel in ("liquidation-orders", "instruments")
+            if not wide and (channel not in _CHANNELS.values() or native not in known):
                 text = f"Wrong URL or channel:{channel},instId:{native} doesn't exist."
                 await socket.send({"id": number, "event": "error", "code": "60018", "msg": text, "connId": "a4"})
                 continue
@@ -149,6 +150,11 @@ class OkxEmulator(Exchange[OkxMarket]):
         closed = {"details": [detail | {"ts": str(market.now_ms)}], "instId": market.native, "instType": market.type}
         frame = _words({"arg": {"channel": "liquidation-orders", "instType": market.type}, "data": [closed]})
         await self._tell(market, Channel.LIQUIDATIONS, lambda _socket: frame)
+
+    def end_frame(self, market: OkxMarket) -> bytes:
+        """See Exchange."""
+        entry = market.listing() | {"state": "suspend"}
+        return _words({"arg": {"channel": "instruments", "instType": market.type}, "data": [entry]})
 
     def corrupt(self, frame: Frame) -> bytes:
         """The number of the message before is another one."""

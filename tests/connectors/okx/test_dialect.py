@@ -28,13 +28,15 @@ def history(dialect: OkxDialect, frame: bytes) -> bool:
 
 def test_one_request_holds_many_topics_and_each_is_answered_by_itself() -> None:
     d = OkxDialect("wss://x")
-    assert (d.url, d.opening()) == ("wss://x", ())
+    assert d.url == "wss://x"
+    (listing,) = d.opening()
+    assert msgspec.json.decode(listing.frame)["args"] == [{"channel": "instruments", "instType": "SPOT"}]
     assert d.ping is not None
     assert d.ping[0] < 30
     assert d.ping[1] == "ping"
     (request,) = d.subscribe(BOTH)
     assert msgspec.json.decode(request.frame) == {
-        "id": "1",
+        "id": "2",
         "op": "subscribe",
         "args": [{"channel": "books", "instId": "BTC-USDT"}, {"channel": "trades", "instId": "BTC-USDT"}],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -144,6 +145,22 @@ async def test_markets_are_listed_for_the_command_line() -> None:
         exchange.fail_next("/public/instruments", *[answer(451, {"code": "1", "msg": "restricted"})] * 3)
         with pytest.raises(SourceError, match="not available from this place"):
             await list_markets("okx", settings)
+
+
+async def test_a_market_that_is_suspended_is_told_and_lives_again_when_it_moves() -> None:
+    market, other = OkxEmulator.pair()
+    soon = replace(PATIENT, first_book=0.1)
+    async with OkxEmulator(market, other) as exchange, feeding(exchange, market, other, timing=soon) as engine:
+        sink = sink_of(engine, market)
+        for socket in exchange.sockets:
+            await socket.send(exchange.end_frame(market))
+        await eventually(lambda: sink.trust(Channel.BOOK) == (Trust.STALE, Reason.DELISTED), "told")
+        assert sink.bids == {}
+        assert engine.told("no longer traded")
+        assert sink_of(engine, other).live
+        for _ in range(2):
+            await exchange.step(market)
+        await eventually(lambda: agrees(engine, market), "live again")
 
 
 async def test_the_venue_that_closes_soon_is_left_without_a_pause() -> None:

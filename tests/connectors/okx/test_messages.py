@@ -81,6 +81,14 @@ def test_liquidations_tell_the_side_of_the_closing_order() -> None:
     assert e.value.channel is Channel.LIQUIDATIONS
 
 
+def test_the_end_of_a_market() -> None:
+    frame = (
+        b'{"arg":{"channel":"instruments","instType":"SPOT"},"data":[{"instId":"A-B","state":"live"},{"instId":"C-D",'
+        b'"state":"suspend"},{"instId":"E-F","state":"preopen"},{"instId":"G-H","state":"expired"}]}'
+    )
+    assert decode(frame) == [Ended("C-D"), Ended("G-H")]
+
+
 def test_keys_in_another_order_and_spaces_decode_alike() -> None:
     for frame in (BOOKS, TRADES):
         plain = msgspec.json.decode(frame)
