@@ -71,7 +71,8 @@ class KrakenBook:
             decimals = self._written(message)
             bids.begin(*decimals)
             asks.begin(*decimals)
-        bid_changes, ask_changes = bids.apply(message.bids), asks.apply(message.asks)
+        bid_changes = bids.apply(message.bids) if message.bids else ()
+        ask_changes = asks.apply(message.asks) if message.asks else ()
         if crc32(bids.checked(), crc32(asks.checked())) != message.checksum:
             self.reset()
             return Broken(Reason.BAD_CHECKSUM)
@@ -79,7 +80,7 @@ class KrakenBook:
         self._count += 1
         if message.snapshot:
             return self._whole(message.ts)
-        update = Update(message.ts, self._count, list(bid_changes.items()), list(ask_changes.items()))
+        update = Update(message.ts, self._count, bid_changes, ask_changes)
         if bids.cut_inside or asks.cut_inside or (self._count % _LOOK_EVERY == 0 and (bids.near or asks.near)):
             return [update, *self._whole(message.ts)]
         return (update,)
@@ -112,7 +113,7 @@ class _Side:
         self._checked: bytes | None = None
         self._last_checked = inf  # changes beyond this key leave what is checked as it is
         self._horizon = inf  # levels up to this key are said to be known
-        self.cut_inside = False  # the last message has pushed a level out that was said to be known
+        self.cut_inside = False  # a level was pushed out that was said to be known
 
     def begin(self, price_decimals: int, size_decimals: int) -> None:
         """Empty, for numbers of so many decimals."""
@@ -122,14 +123,14 @@ class _Side:
         self._checked, self._last_checked = None, inf
         self._horizon, self.cut_inside = inf, False
 
-    def apply(self, levels: Sequence[Level]) -> dict[str, float]:
+    def apply(self, levels: Sequence[Level]) -> Levels:
         """Set the levels in their order and cut what is beyond the depth: all changes, each price once."""
         keys, held, sign = self._keys, self._held, self._sign
         decimals, point = self._size_decimals, -self._size_decimals - 1
-        changes: dict[str, float] = {}
+        changes: list[tuple[str, float]] = []
         for price, size, price_text, size_text in levels:
             key = sign * price
-            changes[price_text] = size
+            changes.append((price_text, size))
             if key <= self._last_checked:
                 self._checked = None
             known = held.get(key)
@@ -148,12 +149,11 @@ class _Side:
             else:
                 digits = price_digits + _digits(size_text, decimals)
             held[key] = price_text, size, price_digits, digits
-        self.cut_inside = False
         while len(keys) > self._depth:
             key = keys.pop()
-            changes[held.pop(key)[0]] = 0.0
+            changes.append((held.pop(key)[0], 0.0))
             self.cut_inside |= key <= self._horizon
-        return changes
+        return list(dict(changes).items()) if len(changes) > 1 else changes
 
     def checked(self) -> bytes:
         """What the checksum is taken over."""
@@ -174,7 +174,7 @@ class _Side:
         of the venue; then the horizon is the last of them."""
         keys = self._keys
         known = len(keys) if len(keys) < self._depth else (len(keys) + 1) // 2
-        self._horizon = keys[known - 1] if known else inf
+        self._horizon, self.cut_inside = keys[known - 1] if known else inf, False
         levels = [self._held[key][:2] for key in keys]
         return levels[:known], levels[known:]
 

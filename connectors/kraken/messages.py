@@ -178,7 +178,8 @@ def decode(frame: bytes) -> Sequence[Message]:
 
 def _book(b: _WireBook, snapshot: bool) -> Book:
     ts = rfc3339_ns(b.timestamp) if b.timestamp else 0
-    return Book(b.symbol, ts, snapshot, _levels(b.bids), _levels(b.asks), b.checksum)
+    bids, asks = _levels(b.bids) if b.bids else (), _levels(b.asks) if b.asks else ()
+    return Book(b.symbol, ts, snapshot, bids, asks, b.checksum)
 
 
 def _levels(wire: list[_WireLevel]) -> list[Level]:
