@@ -68,6 +68,8 @@ class Patience:
 
 #: Tried first where no market is named: what always moves.
 _LIVELY = ("BTC/USDT", "BTC/USD", "BTC/USDC", "BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USD:BTC", "BTC/USD:USD")
+#: Sockets of a section that are tried at the same time.
+_AT_ONCE = 5
 _CHANNELS = {Channel.BOOK: "book", Channel.TRADES: "trades"}
 
 
@@ -125,12 +127,15 @@ class _Section:
             self._failed("clock", e)
         else:
             self._compare_clocks(ahead / 1e9, self._clock() - began)
-        for instrument in self._chosen(listing, symbols):
-            await self._socket(instrument)
-        return self._checks
+        turns = asyncio.Semaphore(_AT_ONCE)
+        found = await asyncio.gather(*(self._socket(x, turns) for x in self._chosen(listing, symbols)))
+        return [*self._checks, *(check for checks in found for check in checks)]
+
+    def _check(self, part: str, outcome: Outcome, text: str) -> Check:
+        return Check(self._name, part, outcome, text)
 
     def _tell(self, part: str, outcome: Outcome, text: str) -> None:
-        self._checks.append(Check(self._name, part, outcome, text))
+        self._checks.append(self._check(part, outcome, text))
 
     def _failed(self, part: str, error: BaseException) -> None:
         self._tell(part, outcome_of(error), str(error)[:400] or type(error).__name__)
@@ -157,7 +162,11 @@ class _Section:
 
     # ---- the socket
 
-    async def _socket(self, instrument: Instrument) -> None:
+    async def _socket(self, instrument: Instrument, turns: asyncio.Semaphore) -> list[Check]:
+        async with turns:
+            return await self._subscribed(instrument)
+
+    async def _subscribed(self, instrument: Instrument) -> list[Check]:
         dialect = self._venue.dialect(self._name)
         ping, began = dialect.ping, self._clock()
         try:
@@ -166,30 +175,28 @@ class _Section:
                     dialect.url, heartbeat=15.0 if ping is None else None, max_msg_size=LARGEST_FRAME, decode_text=False
                 )
         except (aiohttp.ClientError, OSError, ValueError) as e:
-            text = f"{dialect.url}: {str(e)[:300] or outcome_of(e).value}"
-            self._tell("socket", outcome_of(e), text)
-            return
+            return [self._check("socket", outcome_of(e), f"{dialect.url}: {str(e)[:300] or outcome_of(e).value}")]
         dialect.connected()
-        self._tell("socket", Outcome.OK, f"{dialect.url} connected after {_seconds(self._clock() - began)}")
+        connected = self._check("socket", Outcome.OK, f"{dialect.url} after {_seconds(self._clock() - began)}")
         async with ws:
             seen = _Seen(instrument, dialect, self._clock)
-            requests = [*dialect.opening(), *seen.requests()]
+            requests = [*((None, request) for request in dialect.opening()), *seen.requests()]
             pause = self._patience.pause
             pause = self._venue.traits(self._name).between_requests if pause is None else pause
-            speaking = asyncio.create_task(_speak(ws, requests, pause, ping))
+            speaking = asyncio.create_task(_speak(ws, seen, requests, pause, ping))
             hearing = asyncio.create_task(_hear(ws, seen))
             await asyncio.wait([hearing], timeout=self._patience.first)
             for task in (speaking, hearing):
                 task.cancel()
             await asyncio.gather(speaking, hearing, return_exceptions=True)
-        for channel, name in _CHANNELS.items():
-            self._tell(name, *seen.found(channel))
+        return [connected, *(self._check(name, *seen.found(channel)) for channel, name in _CHANNELS.items())]
 
 
 @dataclass
 class _Of:
-    """What is known of one channel; times are seconds since it was asked for."""
+    """What is known of one channel; `answered` and `first` are seconds since it was asked for."""
 
+    asked: float = 0.0
     numbers: set[int] = field(default_factory=set)  # outstanding answers
     topics: set[str] = field(default_factory=set)
     answered: float | None = None
@@ -207,15 +214,20 @@ class _Seen:
         self._unreadable = ""
         self.end = ""  # how the venue ended the connection
 
-    def requests(self) -> list[Request]:
+    def asking(self, channel: Channel | None) -> None:
+        """A request for this is sent now."""
+        if channel is not None:
+            self._of[channel].asked = self._clock()
+
+    def requests(self) -> list[tuple[Channel | None, Request]]:
         """To subscribe to both channels, each by itself."""
-        out = []
+        out: list[tuple[Channel | None, Request]] = []
         for channel, of in self._of.items():
             for request in self._dialect.subscribe([(self._native, channel)]):
                 of.topics.update(request.topics)
                 if request.request is not None:
                     of.numbers.add(request.request)
-                out.append(request)
+                out.append((channel, request))
         return out
 
     def take(self, frame: bytes) -> str | None:
@@ -230,7 +242,7 @@ class _Seen:
             if isinstance(event, BookMessage | TradeMessage):
                 of = self._of[Channel.BOOK if isinstance(event, BookMessage) else Channel.TRADES]
                 if event.native == self._native and of.first is None:
-                    of.first = self._clock() - self._began
+                    of.first = self._clock() - of.asked
             elif isinstance(event, Reply):
                 self._replied(event)
             elif isinstance(event, Respond):
@@ -245,12 +257,14 @@ class _Seen:
             of.topics.difference_update(of.topics if reply.request in of.numbers else reply.topics)
             of.numbers.discard(-1 if reply.request is None else reply.request)
             if mine and not of.topics and not of.numbers and of.answered is None:
-                of.answered = self._clock() - self._began
+                of.answered = self._clock() - of.asked
 
     @property
     def complete(self) -> bool:
         """Whether nothing more is waited for."""
-        return all(of.refusal is not None or (of.answered is not None and of.first) for of in self._of.values())
+        return all(
+            of.refusal is not None or (of.answered is not None and of.first is not None) for of in self._of.values()
+        )
 
     def found(self, channel: Channel) -> tuple[Outcome, str]:
         """What that says of a channel."""
@@ -273,11 +287,13 @@ class _Seen:
 
 async def _speak(
     ws: aiohttp.ClientWebSocketResponse[bool],
-    requests: Sequence[Request],
+    seen: _Seen,
+    requests: Sequence[tuple[Channel | None, Request]],
     pause: float,
     ping: tuple[float, str] | None,
 ) -> None:
-    for request in requests:
+    for channel, request in requests:
+        seen.asking(channel)
         await ws.send_str(request.frame)
         await asyncio.sleep(pause)
     while ping is not None:
