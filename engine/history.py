@@ -49,6 +49,7 @@ class Bars:
     bought: Ints  # lots of taker buys
     quote: Floats  # traded value in the venue's other unit (inverse contracts: base units); 0: not told
     trades: Ints  # number of trades
+    sided: bool = True  # False: the venue does not tell what takers bought (0), and perhaps not the number of trades
 
     def __post_init__(self) -> None:
         if len({len(column) for column in self.columns()}) != 1:
@@ -74,7 +75,8 @@ class Bars:
     def within(self, start: int, end: int) -> Bars:
         """The bars that begin at or after `start` and are over by `end`."""
         keep = (self.t >= start) & (self.ends <= end)
-        return Bars(self.step, *(column[keep] for column in self.columns()))
+        t, o, h, lo, c, volume, bought, quote, trades = (column[keep] for column in self.columns())
+        return Bars(self.step, t, o, h, lo, c, volume, bought, quote, trades, self.sided)
 
     def columns(self) -> tuple[NDArray[Any], ...]:
         """All columns in their order."""

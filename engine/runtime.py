@@ -257,7 +257,13 @@ class Runtime:
         name = market.instrument.market
         try:
             for step, count in WANTED:
-                market.learn(await feed.history(market.instrument, step, count))
+                bars = await feed.history(market.instrument, step, count)
+                market.learn(bars)
+                if not bars.sided:  # longer bars help only those who need sides
+                    self.notice(
+                        name, "its bars do not tell what takers bought: VPIN and usual flow fill from live data"
+                    )
+                    break
         except HistoryError as error:
             self.notice(name, f"no history to warm up with: {error}; its gauges fill from live data")
         except Exception as error:

@@ -34,8 +34,6 @@ async def fetch_bars(rest: Rest, instrument: Instrument, step: int, count: int, 
         if last < start:
             break
         start = last + step
-    if any(bar.bought is None for bar in bars):
-        raise HistoryError(f"the bars of {instrument.venue} do not tell what takers bought")
     return read_bars(bars, instrument, step, end)
 
 
@@ -93,4 +91,5 @@ def read_bars(bars: Sequence[Bar], instrument: Instrument, step: int, end: int) 
     _, first = np.unique(times, return_index=True)
     picked = first[keep[first]]
     o, h, lo, c, volume, bought = (np.rint(units[picked, i]).astype(np.int64) for i in range(6))
-    return Bars(step, times[picked], o, h, lo, c, volume, bought, numbers[picked, 6], trades[picked])
+    sided = not any(bar.bought is None for bar in bars)
+    return Bars(step, times[picked], o, h, lo, c, volume, bought, numbers[picked, 6], trades[picked], sided)

@@ -21,7 +21,7 @@ _SAFE: Final = 1 << 62
 
 def volume_by_price(bars: Bars) -> tuple[Ints, Ints, Ints]:
     """(prices ascending, sold, bought): the volume of each bar spread evenly from its low to its high, in whole lots
-    (int64, shape (prices,)). Sums are those of the bars."""
+    (int64, shape (prices,)). Sums are those of the bars. Where these tell no sides, all of it stands for sold."""
     traded = bars.volume > 0
     if not traded.any():
         nothing = np.empty(0, np.int64)

@@ -164,8 +164,9 @@ class UsualFlow:
     # ---- Learner
 
     def learn_bars(self, bars: Bars) -> None:
-        """Whole slots of bars; bars longer than a slot, or that don't divide it, don't help."""
-        if SLOT % bars.step or not len(bars):
+        """Whole slots of bars; bars longer than a slot, that don't divide it, or that don't tell sides and numbers of
+        trades, don't help."""
+        if SLOT % bars.step or not len(bars) or not bars.sided:
             return
         slots = bars.t // SLOT
         starts = np.flatnonzero(np.diff(slots, prepend=-1))

@@ -228,7 +228,8 @@ class Profile:
     # ---- Learner
 
     def learn_bars(self, bars: Bars) -> None:
-        """Minute bars of the session before the market began: each spread evenly over its prices."""
+        """Minute bars of the session before the market began: each spread evenly over its prices. Where they don't
+        tell sides, their volume is of none."""
         if bars.step != MINUTE:
             return
         bars = session_of(bars)
@@ -237,7 +238,7 @@ class Profile:
             return
         prices, sold, bought = volume_by_price(bars)
         middle = len(prices) // 2
-        for lots, side in ((sold, -1), (bought, 1)):
+        for lots, side in ((sold, -1), (bought, 1)) if bars.sided else ((sold, 0),):
             order = np.roll(np.arange(len(prices)), -middle)  # a ledger is dense around the first price it sees
             order = order[lots[order] > 0]
             self._ledger.add(prices[order], lots[order], np.full(len(order), side))

@@ -101,7 +101,7 @@ class Vpin:
         kinds of bars, those that give the most. The open bucket and the sizes stay as the tape says. Buys and sells of
         one bar cancel, so a VPIN of bars is too low (on trades of a thin market by 10 to 20 % at three bars a
         bucket): percentiles, and alerts on them, count the tape alone."""
-        if bars.step >= DAY or self._history.closed - self._history.learned >= self._n:
+        if not bars.sided or bars.step >= DAY or self._history.closed - self._history.learned >= self._n:
             return
         self._waiting.append(bars)
         if self._sizes.present is not None:

@@ -165,6 +165,30 @@ def test_session_vwap_is_that_of_all_trades_since_midnight() -> None:
     assert market.warmed(parse_metric("vwap(1h)")) is None
 
 
+def test_bars_that_tell_no_sides_warm_what_needs_none_and_nothing_else() -> None:
+    trades = random_past(4, MIDNIGHT - 7200 * SECOND, START)
+    told, plain = bars_of(trades), replace(bars_of(trades), sided=False)
+    plain = replace(plain, bought=plain.bought * 0, trades=plain.trades * 0)
+    one, other = (Market(INSTRUMENT, metrics=parse_metrics(WARM + ",volume_z"), chart=True) for _ in range(2))
+    one.learn(told)
+    other.learn(plain)
+    assert plain.within(MIDNIGHT, START).sided is False
+    for market in (one, other):
+        live(market, START + SECOND, "2700.00", "2.5")
+    assert value(other, "vwap") == value(one, "vwap")
+    assert value(other, "vwap_band(1)") == value(one, "vwap_band(1)")
+    for name in ("poc", "vah", "val"):
+        mine, theirs = value(other, name), value(one, name)
+        assert mine is not None
+        assert theirs is not None
+        assert mine == pytest.approx(theirs, abs=0.05)  # halves of a bar are spread in whole lots each
+        assert other.warmed(parse_metric(name)) is not None
+    vpin = parse_metric("vpin(50,20)")
+    assert one.warmed(vpin) is not None
+    assert (other.value(vpin), other.warmed(vpin)) == (None, None)
+    assert other.warmed(parse_metric("volume_z")) is None
+
+
 def test_the_next_session_stands_on_the_tape_alone() -> None:
     market = warm_market(random_past(5, MIDNIGHT, START))
     live(market, START + SECOND)

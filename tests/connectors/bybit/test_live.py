@@ -22,7 +22,7 @@ from connectors.venues import VenueSettings, open_feed
 from connectors.venues import list_markets as list_of_venue
 from engine.codes import Channel, Flag, Kind, Reason, Trust
 from engine.feed import SourceError
-from engine.history import MINUTE, HistoryError
+from engine.history import MINUTE
 from engine.instrument import Instrument
 from engine.metrics.windows import DAY
 from tests.emulator.bybit import BybitEmulator, BybitMarket, BybitSpotEmulator, market
@@ -184,19 +184,21 @@ async def test_an_unknown_market_is_told_with_the_nearest_and_the_others_go_on()
             await LiveFeed(Bybit(endpoints(emulator.url, emulator.ws_url)), ["XXX/USDT:USDT"]).run(RecordingEngine())
 
 
-async def test_bars_do_not_tell_what_takers_bought_but_give_the_average_day() -> None:
+async def test_bars_tell_no_sides_but_the_average_day_and_what_traded() -> None:
     m = market("linear", "ETHUSDT", "ETH")
     today = m.now_ms // 86_400_000
     days = [[str((today - 30 + i) * 86_400_000), "100", "101", "99", "100", "1000", "1"] for i in range(30)]
-    m.past = {"D": days, "1": [[str(m.now_ms // 60_000 * 60_000 - 60_000), "100", "101", "99", "100", "7", "1"]]}
+    minute = m.now_ms // 60_000 * 60_000 - 60_000
+    m.past = {"D": days, "1": [[str(minute), "100", "101", "99", "100", "7", "701"]]}
     async with BybitEmulator(m) as emulator, running(emulator, [m.symbol]) as (engine, feed):
         await listened(emulator, m)
         await emulator.step(m)
         sink = await current(engine, m)
         await eventually(lambda: bool(sink.volumes), "the average day")
         assert float(sink.volumes[0]) == pytest.approx(1000.0)
-        with pytest.raises(HistoryError, match="do not tell what takers bought"):
-            await feed.history(sink.instrument, MINUTE, 10)
+        bars = await feed.history(sink.instrument, MINUTE, 10)
+        assert (bars.sided, bars.t.tolist(), bars.bought.tolist()) == (False, [minute * 1_000_000], [0])
+        assert (sink.instrument.wire_size(int(bars.volume[0])), float(bars.quote[0])) == (7.0, 701.0)
 
 
 # ---- REST

@@ -19,7 +19,7 @@ from connectors.live.http import RateLimitedError, UnreachableError
 from connectors.venues import VenueSettings, list_markets
 from engine.codes import Channel, Flag, Kind, Reason, Trust
 from engine.feed import SourceError
-from engine.history import MINUTE, HistoryError
+from engine.history import MINUTE
 from engine.metrics.windows import DAY
 from tests.emulator.exchange import QUICK, answer, eventually
 from tests.emulator.hyperliquid import HyperliquidEmulator, HyperliquidMarket, perpetual
@@ -170,7 +170,7 @@ async def test_figures_of_perpetuals() -> None:
         assert sink.readings[Kind.MARK][0] == "100.01"
 
 
-async def test_bars_do_not_tell_what_takers_bought() -> None:
+async def test_bars_tell_no_sides() -> None:
     m = perpetual()
     async with HyperliquidEmulator(m) as emulator, running(emulator, [m.symbol]) as (engine, feed):
         await listened(emulator, m)
@@ -178,8 +178,8 @@ async def test_bars_do_not_tell_what_takers_bought() -> None:
         sink = await current(engine, m)
         await eventually(lambda: sink.volumes == [m.day_volume], "the last day's volume")
         emulator.fail_next("/info", answer(200, [CANDLE]))
-        with pytest.raises(HistoryError, match="do not tell what takers bought"):
-            await feed.history(sink.instrument, MINUTE, 3)
+        bars = await feed.history(sink.instrument, MINUTE, 3)
+        assert (bars.sided, len(bars), int(bars.trades[0])) == (False, 1, 12)
 
 
 CANDLE = {
