@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench clean
+.PHONY: help run test check format bench deviations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: $(VENV)/.ready-dev ## Put the sources in the project's format
 
 bench: $(VENV)/.ready-dev ## Measure speed on this machine, side by side with the alternatives
 	$(BIN)/python -m pytest tests/bench -p no:xdist -s
+
+deviations: $(VENV)/.ready-dev ## How far the metrics are from their references, counted while their tests run
+	$(BIN)/python -m tests.engine.metrics.deviations
 
 clean: ## Remove the environment and everything that was generated
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
