@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
         files = arguments or [str(HERE)]
         status = int(pytest.main([*options, "--no-header", *files], plugins=[recorder]))
     print(
-        "\n| tests | metrics | passed | golden | to golden, rel. | exact | near | to reference, abs. | rel. | tapes | cuts |"
+        "\n| tests | metrics | passed | golden | to golden, rel. | exact | near | to reference | rel. | tapes | cuts |"
     )
     print("|---" * 11 + "|")
     for name, row in sorted(recorder.rows.items()):
