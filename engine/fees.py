@@ -138,11 +138,6 @@ def filled_maker_cost(half_spread_bps: float, maker_bps: float, adverse_bps: flo
     return -half_spread_bps + maker_bps + adverse_bps
 
 
-def maker_cost(filled_bps: float, chase_bps: float, p_fill: float) -> float:
-    """Expected cost of a resting order that fills with probability `p_fill` and else is chased at `chase_bps` more."""
-    return filled_bps + (1 - p_fill) * chase_bps
-
-
 def chase_cost(filled_bps: float, taker_bps: float, drift_bps: float) -> float:
     """How much more than a filled resting order it costs to take after all, the mid having run away by `drift_bps`."""
     return taker_bps + drift_bps - filled_bps

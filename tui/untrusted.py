@@ -31,8 +31,8 @@ def escape_text(text: str, width: int = 200) -> str:
     """`text` on one line, without terminal commands, controls, bidi or hidden characters, `width` cells at most.
 
     What is taken out leaves one MARK for each run; line breaks and tabs become one space; a clipped text ends
-    with an ellipsis. Wide (East Asian) characters count two cells. The result is plain text: where it is put
-    into Textual markup, use `escape_markup`.
+    with an ellipsis. Wide (East Asian) characters count two cells. The result is plain text, never to be put
+    where Textual reads markup.
     """
     if width <= 0:
         return ""
@@ -54,12 +54,6 @@ def escape_text(text: str, width: int = 200) -> str:
         shown.append(piece)
         used += cells
     return "".join(shown)
-
-
-def escape_markup(text: str, width: int = 200) -> str:
-    """`escape_text`, then every opening bracket kept from being read as Textual markup."""
-    # Textual takes any bracket after a backslash as text and drops that one backslash: doubling would show it.
-    return escape_text(text, width).replace("[", "\\[")
 
 
 def cell_width(char: str) -> int:

@@ -110,6 +110,9 @@ class DayState:
             np.divide(float(order), volume, out=share, where=volume > 0)
         if law == "share":
             return share
+        if law == "seen":
+            seen = [float(within_validity(s)) if s == s else math.nan for s in share.tolist()]
+            return np.array(seen, np.float64)
         if law == "sqrt":
             found = (sqrt_impact(s, v) for s, v in zip(share.tolist(), sigma.tolist(), strict=True))
         else:
@@ -202,7 +205,7 @@ SPECS: tuple[MetricSpec, ...] = (
         params=(_ORDER,),
         unit="bps",
         meaning="square-root law, 0.9 sigma_D sqrt(Q / V_D): peak impact of working an order of Q; extrapolated where "
-        "impact_share is outside 0.0001..0.1",
+        "impact_seen is 0",
         warmup=_WARMUP,
         bind=lambda order: _bound(f"sqrt:{order}", True),
         group="cost",
@@ -214,6 +217,16 @@ SPECS: tuple[MetricSpec, ...] = (
         meaning="an order of Q as a share of the last 24 hours' volume",
         warmup="from 24 hours of tape on, or at once where the venue tells its volume",
         bind=lambda order: _bound(f"share:{order}", False),
+        group="cost",
+    ),
+    MetricSpec(
+        name="impact_seen",
+        params=(_ORDER,),
+        unit="flag",
+        meaning="1 where the square-root law was seen for orders of such a share of a day's volume (0.0001..0.1), 0 "
+        "where impact_sqrt is extrapolated",
+        warmup="from 24 hours of tape on, or at once where the venue tells its volume",
+        bind=lambda order: _bound(f"seen:{order}", False),
         group="cost",
     ),
     MetricSpec(

@@ -84,5 +84,5 @@ def by_size(found: Responses, groups: int = 10) -> list[MeanResponse]:
 
 def by_side(found: Responses) -> tuple[MeanResponse, MeanResponse]:
     """The mean response of (taker buys, taker sells)."""
-    buys = found.trades.side > 0
-    return mean_response(found.markouts[buys]), mean_response(found.markouts[~buys])
+    side = found.trades.side
+    return mean_response(found.markouts[side > 0]), mean_response(found.markouts[side < 0])

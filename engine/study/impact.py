@@ -12,7 +12,7 @@ from engine.instrument import Instrument
 from engine.metrics.batch import Floats, Quotes, Trades
 from engine.metrics.markout import moved_bps
 from engine.metrics.prevailing import PrevailingMid
-from engine.metrics.response import Responses, by_size, mean_response, responses, size_deciles
+from engine.metrics.response import Responses, by_side, by_size, mean_response, responses, size_deciles
 from engine.study.table import Cell, Table
 from engine.tape import Ints
 
@@ -35,10 +35,16 @@ def markout_tables(instrument: Instrument, trades: Trades, quotes: Quotes, end: 
 
 def _by_side(found: Responses, names: tuple[str, ...]) -> Table:
     side = found.trades.side
-    rows: list[tuple[Cell, ...]] = []
-    for name, wanted in (("buys", side > 0), ("sells", side < 0), ("all", side != 0)):
-        rows.append((name, int(wanted.sum()), *mean_response(found.markouts[wanted]).mean.tolist()))
-    together = mean_response(found.markouts)
+    buys, sells = by_side(found)
+    together = mean_response(found.markouts[side != 0])
+    rows: list[tuple[Cell, ...]] = [
+        (name, int(wanted.sum()), *group.mean.tolist())
+        for name, wanted, group in (
+            ("buys", side > 0, buys),
+            ("sells", side < 0, sells),
+            ("all", side != 0, together),
+        )
+    ]
     rows.append(("all: standard error", None, *together.error.tolist()))
     rows.append(("all: fills known", None, *together.n.tolist()))
     return Table(

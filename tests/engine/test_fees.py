@@ -16,7 +16,6 @@ from engine.fees import (
     break_even_fill,
     chase_cost,
     filled_maker_cost,
-    maker_cost,
     taker_cost,
     traded_volume,
 )
@@ -88,6 +87,11 @@ def test_a_resting_order_worked_by_hand() -> None:
     assert break_even_fill(filled, chase, taker) == pytest.approx(1 - 5.5 / 9.5)
     assert break_even_fill(9, chase_cost(9, 8, 4), 8) is None
     assert break_even_fill(2.5, chase_cost(2.5, 8, 0), 8) == 0
+
+
+def maker_cost(filled_bps: float, chase_bps: float, p_fill: float) -> float:
+    """Expected cost of a resting order that fills with probability `p_fill` and else is chased."""
+    return filled_bps + (1 - p_fill) * chase_bps
 
 
 bps = st.floats(-20, 20)

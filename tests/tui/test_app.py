@@ -625,6 +625,11 @@ async def test_a_position_is_entered_kept_and_taken_away(tmp_path: Path) -> None
         assert held is not None
         assert (held.size, held.entry, held.margin, held.maintenance) == (-1.5, 3000.0, 450.0, 0.005)
         assert request.position == held
+        await pilot.press("P", "tab", "tab", "ctrl+u", *"10x", "enter")
+        await frame(app, pilot)
+        held = Holdings(file).of(ETH.market)
+        assert held is not None
+        assert held.margin == pytest.approx(1.5 * 3_000 / 10)
         await pilot.press("P", *["backspace"] * 4, "enter")
         await frame(app, pilot)
         assert Holdings(file).of(ETH.market) is None

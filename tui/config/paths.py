@@ -37,11 +37,6 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return _xdg(environ, "XDG_STATE_HOME") or platformdirs.user_state_path(_APP, appauthor=False)
 
 
-def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Recordings."""
-    return _xdg(environ, "XDG_DATA_HOME") or platformdirs.user_data_path(_APP, appauthor=False)
-
-
 def _xdg(environ: Mapping[str, str], variable: str) -> Path | None:
     # A relative path there is invalid and to be ignored, says the XDG base directory specification.
     base = Path(environ.get(variable) or "")

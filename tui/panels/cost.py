@@ -30,12 +30,13 @@ LINES: tuple[Line | Heading, ...] = (
     Line("root 0.1%ADV", ("impact_sqrt(adv/1000)",), "bps", "bps", "peak of a worked order"),
     Line("root 1% ADV", ("impact_sqrt(adv/100)",), "bps", "bps", "law seen for 0.01-10 % of a day"),
 )
-#: What tells whether the square-root law was seen for such an order: its share of a day's volume, and where it was.
-SHARES = {f"impact_sqrt({order})": f"impact_share({order})" for order in ("adv/1000", "adv/100")}
-LAW_SEEN = (0.0001, 0.1)
+#: What tells whether the square-root law was seen for such an order, and its share of a day's volume.
+SHARES = {
+    f"impact_sqrt({order})": (f"impact_share({order})", f"impact_seen({order})") for order in ("adv/1000", "adv/100")
+}
 #: What resting is reckoned with, as the engine does: what the mid does to one who was filled, and to one who was not.
 ADVERSE, DRIFT = "markout(5s,5m)", "markout(60s,5m)"
-METRICS = (*keys_of(LINES), *SHARES.values())
+METRICS = (*keys_of(LINES), *(key for keys in SHARES.values() for key in keys))
 SIZE, CELL, NAME = 6, 7, 20
 #: The size at which markets are compared, and how many are shown.
 COMPARED, MOST_MARKETS = 1e5, 6
@@ -156,11 +157,10 @@ def impact_lines(view: MarketView) -> tuple[Line | Heading, ...]:
 
 
 def _told(view: MarketView, line: Line) -> Line:
-    share = view.metrics.get(SHARES.get(line.metrics[0], ""))
-    if share is None or not fmt.known(share):
+    share, seen = (view.metrics.get(key) for key in SHARES.get(line.metrics[0], ("", "")))
+    if share is None or seen is None or not fmt.known(share):
         return line
-    inside = LAW_SEEN[0] <= share <= LAW_SEEN[1]
-    return line._replace(note=f"{share * 100:.3g} % of a day: {'law seen there' if inside else 'EXTRAPOLATED'}")
+    return line._replace(note=f"{share * 100:.3g} % of a day: {'law seen there' if seen else 'EXTRAPOLATED'}")
 
 
 def cost_rows(view: MarketView, width: int, height: int, glyphs: Glyphs) -> list[Runs]:

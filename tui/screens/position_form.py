@@ -22,17 +22,21 @@ _NAMES = ("size", "entry", "margin", "maintenance")
 
 def read_position(texts: dict[str, str], inverse: bool) -> Position | None:
     """The position as typed; None for an empty size. Raises ValueError that says which field is wrong, and how."""
-    from engine.position import Position
+    from engine.position import Position, with_leverage
 
     if not texts["size"]:
         return None
     numbers = {}
+    leveraged = texts["margin"].lower().endswith("x")
     for name, text in texts.items():
         share = name == "maintenance" and text.endswith("%")
+        digits = text[:-1] if share or (name == "margin" and leveraged) else text
         try:
-            numbers[name] = float(text.rstrip("%").replace(",", "")) / (100 if share else 1)
+            numbers[name] = float(digits.replace(",", "")) / (100 if share else 1)
         except ValueError:
             raise ValueError(f"{name.capitalize()}: {text[:20]!r} is not a number") from None
+    if leveraged:
+        return with_leverage(numbers["size"], numbers["entry"], numbers["margin"], numbers["maintenance"], inverse)
     return Position(numbers["size"], numbers["entry"], numbers["margin"], numbers["maintenance"], inverse)
 
 
@@ -53,7 +57,7 @@ class PositionForm(Dialog[tuple["Position | None"]]):
         rows = (
             ("size", f"in {instrument.unit}, below 0: short; empty: no position", now and f"{now.size:.10g}"),
             ("entry", "average price", now and f"{now.entry:.10g}"),
-            ("margin", f"in {money}, what backs it", now and f"{now.margin:.10g}"),
+            ("margin", f"in {money}, what backs it; or the leverage, such as 10x", now and f"{now.margin:.10g}"),
             ("maintenance", "share of the notional, such as 0.5%", f"{100 * now.maintenance:g}%" if now else "0.5%"),
         )
         with VerticalScroll(classes="dialog", can_focus=False) as box:

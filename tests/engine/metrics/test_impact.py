@@ -11,7 +11,7 @@ import pytest
 from engine.metrics.batch import NO_ASK
 from engine.metrics.impact import DayState, almgren_shortfall, sqrt_impact, within_validity
 from engine.metrics.names import MetricError, parse_metric
-from tests.engine.metrics.cuts import DayVolume, Event, Fill, Touch, every_event, fold, random_cuts
+from tests.engine.metrics.cuts import DayVolume, Event, Fill, Touch, batch_of, every_event, fold, random_cuts
 from tests.engine.metrics.prevailing_mid import mid_at
 from tests.engine.metrics.tapes import BEFORE_MIDNIGHT, DAY, INVERSE, LINEAR, SECOND
 
@@ -111,3 +111,11 @@ def test_a_supply_must_be_a_number() -> None:
         parse_metric("impact_almgren(10,1h,adv/50)")
     with pytest.raises(MetricError):
         parse_metric("impact_sqrt(-1)")
+
+
+def test_it_is_told_where_the_law_was_seen() -> None:
+    day = DayState(LINEAR.instrument, 1_000_000)
+    day.update(batch_of([Fill(1_700_000_000_000_000_000, 5, 1)], 0))
+    at = np.array([1_700_000_000_000_000_000])
+    assert [day.sample(f"seen:adv/{part}", at)[0] for part in (1_000, 10, 9, 20_000)] == [1, 1, 0, 0]
+    assert math.isnan(DayState(LINEAR.instrument, None).sample("seen:adv/1000", at)[0])

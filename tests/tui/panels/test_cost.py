@@ -92,9 +92,11 @@ def test_resting_says_from_when_it_pays_or_what_is_missing() -> None:
     assert "unknown without markout(5s,5m)" in text(maker_runs(told, BRAILLE))
 
 
-@pytest.mark.parametrize(("share", "said"), [(0.001, "0.1 % of a day: law seen"), (0.2, "20 % of a day: EXTRAPOLATED")])
-def test_the_root_law_says_where_it_was_seen(share: float, said: str) -> None:
-    view = shown(metrics={"impact_share(adv/1000)": share})
+@pytest.mark.parametrize(
+    ("share", "seen", "said"), [(0.001, 1.0, "0.1 % of a day: law seen"), (0.2, 0.0, "20 % of a day: EXTRAPOLATED")]
+)
+def test_the_root_law_says_where_it_was_seen(share: float, seen: float, said: str) -> None:
+    view = shown(metrics={"impact_share(adv/1000)": share, "impact_seen(adv/1000)": seen})
     notes = {line.metrics[0]: line.note for line in impact_lines(view) if isinstance(line, Line)}
     assert notes["impact_sqrt(adv/1000)"].startswith(said)
     assert notes["impact_sqrt(adv/100)"] == "law seen for 0.01-10 % of a day"
