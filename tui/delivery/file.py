@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
-from tui.delivery.aside import aside
+from tui.delivery.aside import Once
 from tui.delivery.sink import Letter, Trouble
 
 
@@ -16,28 +15,16 @@ class LinesFile:
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
         self._timeout = timeout
-        self._writing: tuple[str, asyncio.Task[None]] | None = None  # of which letter
+        self._beside = Once("flowtape-file")
 
     async def send(self, letter: Letter) -> None:
         """See Sink. A line that is still being written, on a disk that hangs, is waited for and not written twice."""
-        if self._writing is not None and self._writing[0] != letter.id:
-            await self._settled()
-        if self._writing is None:
-            work = aside(lambda: self._append(letter.body), "flowtape-file")
-            self._writing = letter.id, asyncio.ensure_future(work)
-        await self._settled()
-
-    async def _settled(self) -> None:
-        if self._writing is None:
-            return
         try:
-            await asyncio.wait_for(asyncio.shield(self._writing[1]), self._timeout)
+            await self._beside.run(letter.id, lambda: self._append(letter.body), self._timeout)
         except TimeoutError:
             raise Trouble(f"{self._path}: the disk has not answered within {self._timeout:g} s") from None
         except OSError as error:
-            self._writing = None
             raise Trouble(f"{self._path}: {error.strerror or error}") from None
-        self._writing = None
 
     def _append(self, body: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import logging
 from typing import Any
 
-from tui.delivery.aside import aside
+from tui.delivery.aside import Once
 from tui.delivery.sink import Letter, Trouble
 
 INSTALL = "install it: pipx inject flowtape apprise, or pip install 'flowtape[notify]'"
@@ -25,11 +24,13 @@ class Service:
         self._url = url
         self._timeout = timeout
         self._client: Any = None
+        self._beside = Once("flowtape-apprise")
 
     async def send(self, letter: Letter) -> None:
-        """See Sink. apprise tells yes or no, not why."""
+        """See Sink. apprise tells yes or no, not why. Most services know no keys: a message on its way is waited for
+        rather than sent again."""
         try:
-            sent = await asyncio.wait_for(aside(lambda: self._notify(letter), "flowtape-apprise"), self._timeout)
+            sent = await self._beside.run(letter.id, lambda: self._notify(letter), self._timeout)
         except TimeoutError:
             raise Trouble(f"no answer within {self._timeout:g} s") from None
         except ImportError:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import ssl
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -60,9 +61,11 @@ class Webhook:
             raise Trouble(f"no answer within {self._timeout:g} s") from None
         except aiohttp.InvalidURL:
             raise Trouble("the address is not a URL") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Trouble(self._unreachable(error.certificate_error)) from None
         except aiohttp.ClientConnectorError as error:
             # Its text names TLS settings too, which nobody has asked for.
-            raise Trouble(f"cannot connect to {urlsplit(self._url).hostname}: {_reason(error.os_error)}") from None
+            raise Trouble(self._unreachable(error.os_error)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Trouble(self._clean(error)) from None
         if status in _FINAL:
@@ -84,6 +87,9 @@ class Webhook:
             headers["webhook-signature"] = sign(self._secret, letter.id, stamp, letter.body)
         return headers
 
+    def _unreachable(self, error: Exception) -> str:
+        return f"cannot connect to {urlsplit(self._url).hostname}: {_reason(error)}"
+
     def _clean(self, error: Exception) -> str:
         """The reason without the address: its path or query may be a token."""
         parts = urlsplit(self._url)
@@ -100,8 +106,14 @@ class Webhook:
             self._session = None
 
 
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else type(error).__name__
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or type(error).__name__}"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def secret_bytes(secret: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.tui.delivery.receiver import Receiver
 from tests.tui.delivery.test_webhook import letter
 from tui.delivery import services
-from tui.delivery.sink import Trouble
+from tui.delivery.sink import Letter, Trouble
 
 pytest.importorskip("apprise", reason="the extra `notify` is not installed")
 # It imports a module of the standard library that is on its way out.
@@ -56,14 +57,26 @@ async def test_a_url_that_apprise_does_not_know() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-async def test_one_that_hangs_is_not_waited_for(receiver: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
+async def test_one_that_is_slow_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answer = threading.Event()
 
-    hang = threading.Event()
-    monkeypatch.setattr(services.Service, "_notify", lambda self, letter: hang.wait(30))
-    with pytest.raises(Trouble, match="no answer"):
-        await services.Service("json://x", 0.1).send(letter())
-    hang.set()
+    def slow(self: services.Service, one: Letter) -> bool:
+        asked.append(one.key)
+        return answer.wait(30)
+
+    monkeypatch.setattr(services.Service, "_notify", slow)
+    service, one, other = services.Service("json://x", 0.1), letter(0), letter(1)
+    for waiting in (one, one, other):
+        with pytest.raises(Trouble, match="no answer"):
+            await service.send(waiting)
+    answer.set()
+    service._timeout = 30
+    await service.send(other)
+    await service.send(one)  # it has arrived long ago
+    assert asked == [one.key, other.key]
+    await service.send(one)
+    assert asked == [one.key, other.key, one.key]
 
 
 def test_it_is_imported_only_when_used() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +125,58 @@ async def test_one_that_hangs_and_one_that_is_not_there(receiver: Receiver) -> N
     for secret in ("s3cret-path", "t0ken"):
         assert secret not in str(caught.value)
     receiver.listen_again()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Of nobody that anybody trusts."""
+    x509 = pytest.importorskip("cryptography.x509", reason="cryptography is not installed")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return chain, private
+
+
+async def test_a_connection_that_can_not_be_had_is_explained_without_the_address(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(tmp_path))
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        for url, reason in (
+            (f"https://127.0.0.1:{port}/t0ken", "cannot connect to 127.0.0.1: its certificate is not valid: self"),
+            (f"https://127.0.0.1:{receiver.port}/t0ken", "cannot connect to 127.0.0.1: TLS failed: "),
+            ("http://127.0.0.1:1/t0ken", "cannot connect to 127.0.0.1: Connection refused"),
+            ("http://no-such-name.invalid/t0ken", "cannot connect to no-such-name.invalid: "),
+            (f"http://127.0.0.1:{port}/t0ken", ""),
+        ):
+            hook = Webhook(url, None, 10.0)
+            with pytest.raises(Trouble) as caught:
+                await hook.send(letter())
+            await hook.close()
+            assert str(caught.value).startswith(reason)
+            assert "t0ken" not in str(caught.value)
+    finally:
+        server.close()
 
 
 def test_secrets_as_the_specification_writes_them() -> None:
