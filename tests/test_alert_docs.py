@@ -22,9 +22,9 @@ from tui.config.sinks import AnySink, Notify, Sink
 from tui.delivery import terminal
 from tui.delivery.courier import RETRY_CAP_S
 from tui.delivery.outbox import MOST_WAITING
+from tui.delivery.silence import SILENT_S
 from tui.delivery.webhook import _FINAL
 from tui.headless.health import STALE_S
-from tui.headless.silence import SILENT_S
 from tui.headless.watcher import GRACE_S, HEALTH_S
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

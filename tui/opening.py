@@ -45,6 +45,10 @@ class Opening:
         """See Monitor."""
         return self._asked if self._session is None else self._session.markets()
 
+    def received(self) -> dict[str, int | None]:
+        """See Session; empty while there is none."""
+        return {} if self._session is None else self._session.received()
+
     def view(self, market: str, request: ViewRequest) -> MarketView | None:
         """See Monitor."""
         return None if self._session is None else self._session.view(market, request)

@@ -71,6 +71,11 @@ class Session:
         known = self._runtime.markets
         return (*self._asked, *(name for name in known if name not in self._asked))
 
+    def received(self) -> dict[str, int | None]:
+        """When the newest row of each market that was asked for was received, ns; None: there is none yet."""
+        opened = ((name, self._runtime.markets.get(name)) for name in self._asked)
+        return {name: None if market is None else market.recv or None for name, market in opened}
+
     def view(self, market: str, request: ViewRequest) -> MarketView | None:
         """See Monitor. Numbers are read anew five times a second; book, tape and charts at every call."""
         now = self._clock()

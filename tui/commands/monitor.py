@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tui.delivery.desk import Desk
     from tui.delivery.terminal import TerminalAlerts
     from tui.monitor import AlertFields, Playback
+    from tui.opening import Opening
     from tui.session import Session
 
 #: At the end, how long what was just told may still take to leave, s.
@@ -133,12 +134,14 @@ def _open(
     async def start() -> None:
         gc.enable()
         sinks = asyncio.create_task(_open_sinks(config, desk(), app))
+        silence = asyncio.create_task(_hear_silence(monitor, desk()))
         try:
             await monitor.run()
         except (Failure, UsageError) as error:  # nothing to show: say so where it can be read
             ended.append(error)
             app.exit()
         finally:
+            silence.cancel()
             await sinks
 
     holdings = Holdings(state_dir() / "positions.json")
@@ -195,6 +198,13 @@ async def _open_sinks(config: Config, desk: Desk, app: FlowtapeApp) -> None:
         return open_courier(config.sinks, report)
 
     desk.courier = await asyncio.to_thread(begin)
+
+
+async def _hear_silence(monitor: Opening, desk: Desk) -> None:
+    """A feed that is dead moves no market's clock: only the wall clock tells."""
+    while True:
+        await asyncio.sleep(1.0)
+        desk.look(time.time_ns(), monitor.received())
 
 
 def _close_sinks(desks: Sequence[Desk]) -> None:

@@ -60,6 +60,7 @@ class Once:
             if not task.done():
                 raise TimeoutError
             self._running = None
+            task.exception()  # looked at: asyncio would complain of one that nobody comes for
             self._finished[other] = task
             while len(self._finished) > _KEPT:
                 self._finished.pop(next(iter(self._finished)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.view import AlertEvent
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from engine.instrument import Instrument
     from engine.sampling import Sampler
     from tui.delivery.courier import Courier, SinkStatus
+    from tui.delivery.silence import Silence
     from tui.delivery.terminal import TerminalAlerts
 
 
@@ -31,6 +32,7 @@ class Desk:
         self._everything = everything
         self._trouble_after = trouble_after
         self._simulated: set[str] = set()
+        self._silence: Silence | None = None
         self._watchers: list[Callable[[Notification], None]] = []
 
     def watch(self, callback: Callable[[Notification], None]) -> None:
@@ -61,12 +63,24 @@ class Desk:
             callback(note)
 
     def samplers(self, instrument: Instrument) -> Iterable[Sampler]:
-        """What looks for trouble with a market's feed."""
+        """What looks for trouble with a market's feed. In a recording that one looks at it is nothing to call for."""
         from tui.delivery.trouble import TroubleWatch
 
         if instrument.simulated:
             self._simulated.add(instrument.market)
+        if self.replay and not self._everything:
+            return []
         return [TroubleWatch(instrument.market, self._trouble_after, self.origin(instrument.market), self.tell)]
+
+    def look(self, now: int, received: Mapping[str, int | None]) -> None:
+        """Once a second or so, by the wall clock (ns): tell of live markets from which nothing comes any more, given
+        when the newest row of each was received (None: it is not open yet)."""
+        from tui.delivery.silence import Silence
+
+        if self._silence is None:
+            self._silence = Silence(now)
+        for note in self._silence.look(now, {m: t for m, t in received.items() if self.origin(m) == "live"}):
+            self.tell(note)
 
     def status(self) -> Sequence[SinkStatus]:
         """Every sink now."""

@@ -21,6 +21,7 @@ SEVERITIES = ("info", "warning", "high")
 #: Of the JSON object; a field may be added under the same number, not taken away or given another meaning.
 SCHEMA = 1
 _TITLE, _TEXT = 80, 300
+_AROUND = 60_000_000_000  # ns before and after an alert that are worth a look
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification | None:
         return None
     kind = _ALERTS[event.kind]
     detail = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    detail |= {"episode": event.episode, "window": [event.t - _AROUND, event.t + _AROUND]}
     if kind == "resolved":
         text = f"over: {event.reason}" if event.reason else "over"
     else:
@@ -52,7 +54,7 @@ def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification | None:
     again = "still " if kind == "repeated" else ""
     return _notification(
         event.key, kind, event.severity, event.rule, event.market, event.t,
-        f"{event.market}: {again}{event.rule}", text, origin, {**detail, "episode": event.episode},
+        f"{event.market}: {again}{event.rule}", text, origin, detail,
     )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ from tui.delivery.desk import Desk
 from tui.delivery.notification import Notification, Origin, of_failure
 from tui.headless.health import picture, write_health
 from tui.headless.log import Form, Level, LogLines
-from tui.headless.silence import Silence
 from tui.headless.supervisor import Supervisor
 
 #: Seconds between two looks at everything, and two health files.
@@ -186,14 +185,14 @@ class Watcher:
     # ---- every second
 
     async def _look_forever(self) -> None:
-        silence, due = Silence(self._started), 0.0
+        due = 0.0
         every = HEALTH_S if self._supervisor.watchdog is None else min(HEALTH_S, self._supervisor.watchdog / 3)
         while True:
             now = time.monotonic()
-            if self._origin == "live":
-                views = {view.instrument.market: view.recv or None for view in self._views()}
-                for note in silence.look(time.time_ns(), {m: views.get(m) for m in self._sources.markets}):
-                    self._desk.tell(note)
+            markets = self._runtime.markets
+            opened = ((name, markets.get(name)) for name in self._sources.markets)
+            received = {name: None if market is None else market.recv or None for name, market in opened}
+            self._desk.look(time.time_ns(), received)
             if self._desk.terminal is not None:
                 self._desk.terminal.tick(now, time.time_ns())
             if now >= due:

@@ -71,6 +71,25 @@ def test_a_market_that_says_it_is_simulated_is() -> None:
     assert [type(sampler).__name__ for sampler in made.samplers(ETH)] == ["TroubleWatch"]
 
 
+def test_a_recording_that_somebody_looks_at_calls_nobody_for_its_feed() -> None:
+    made, _, _ = desk(replay=True)
+    assert not list(made.samplers(ETH))
+    everything, _, _ = desk(replay=True, everything=True)
+    assert list(everything.samplers(ETH))
+
+
+def test_silence_of_live_markets() -> None:
+    made, courier, _ = desk()
+    second = 1_000_000_000
+    made.look(100 * second, {"sim:X": None, "binance:A": 99 * second})
+    made.look(140 * second, {"sim:X": None, "binance:A": 99 * second})
+    made.look(141 * second, {"sim:X": None, "binance:A": 141 * second})
+    assert [(note.market, note.kind) for note in courier.taken] == [
+        ("binance:A", "trouble"),
+        ("binance:A", "recovered"),
+    ]
+
+
 def test_nothing_of_it_is_there_before_the_first_frame() -> None:
     code = (
         "import sys, tui.app, tui.commands.monitor, tui.opening;"

@@ -15,10 +15,10 @@ from tests.tui.delivery.notes import note
 from tests.tui.delivery.receiver import until
 from tests.tui.views import make_overview, make_view
 from tui.delivery.courier import SinkStatus
+from tui.delivery.silence import Silence
 from tui.headless import log as log_module
 from tui.headless.health import picture, write_health
 from tui.headless.log import LogLines
-from tui.headless.silence import Silence
 from tui.headless.supervisor import Supervisor
 
 NS = 1_000_000_000
