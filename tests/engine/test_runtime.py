@@ -167,6 +167,47 @@ async def test_live_messages_are_folded_without_anyone_asking(monkeypatch: pytes
     assert seen.is_set()
 
 
+async def test_folding_many_markets_lets_the_sockets_have_their_turn_and_then_pauses_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, turns, folded, slept = [0.0], [0], [], []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    real = asyncio.sleep
+
+    async def sleep(delay: float) -> None:
+        slept.append(delay)
+        now[0] += delay
+        await real(0)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+
+    async def other() -> None:
+        while True:
+            turns[0] += 1
+            await real(0)
+
+    async def many(engine: Engine) -> None:
+        def fold(name: str) -> None:
+            folded.append((name, turns[0]))
+            now[0] += 0.02  # what a market costs
+
+        for i in range(10):
+            market = engine.open(replace(INSTRUMENT, symbol=f"M{i}/B"))
+            market.__dict__["flush"] = lambda name=f"M{i}": fold(name)
+        while len(folded) < 30:
+            await real(0)
+
+    beside = asyncio.create_task(other())
+    await Runtime([FakeFeed(many)]).run()
+    beside.cancel()
+    first = folded[:10]
+    assert [name for name, _ in first] == [f"M{i}" for i in range(10)]
+    assert len({turn for _, turn in first}) == 10, "others ran between them"
+    # Ten markets cost 0.2 s: that is FLUSH_SHARE of the time from one round to the next.
+    pauses = [delay for delay in slept if delay > 0]
+    assert pauses[1] == pytest.approx(0.2 / module.FLUSH_SHARE - 0.2)
+
+
 async def test_a_fault_in_one_markets_numbers_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FLUSH_S", 0.001)
     recorder, told = Recorder("last"), []
