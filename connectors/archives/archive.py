@@ -145,10 +145,13 @@ class FileArchive:
         numbered = ([(plain[i], rows) for i, rows in parts] for parts in files)
         if self._session is None:
             return numbered
-        recorded = [i for i, market in enumerate(self._markets) if market.session is not None]
-        session = self._session.parts([instruments[i] for i in recorded], notice, self.turn_ns)
-        renumbered = ([(recorded[i], rows) for i, rows in parts] for parts in session)
-        return in_turn(numbered, renumbered) if plain else renumbered
+        wanted = {
+            market.session.key: (i, instruments[i])
+            for i, market in enumerate(self._markets)
+            if market.session is not None
+        }
+        session = self._session.parts(wanted, notice, self.turn_ns)
+        return in_turn(numbered, session) if plain else session
 
     def _instrument(self, market: _Market, notice: Notify) -> Instrument:
         """The grid: as the user gave it, else from the venue's listing in the files, else from their digits."""
@@ -319,22 +322,30 @@ def _trade_file(path: Path, layout: Layout, lines: Sequence[bytes]) -> _File:
     return _File(path, identity, False, layout)
 
 
+def _picked(market: str, contract: Decimal | None, session: SessionReader) -> _Market:
+    """The one market of a session that the user names; a session of one may be given another name."""
+    told = [found.identity.market for found in session.markets]
+    chosen = session.markets[told.index(market) if market in told else 0]
+    if market in told:
+        return _Market(with_contract(chosen.identity, contract), session=chosen)
+    if len(told) > 1:
+        raise SourceError(f"the session is of several markets; --as picks one of {', '.join(told)}")
+    identity = from_user(market, contract, chosen.identity.native)
+    if (chosen.identity.kind == "inverse") != (identity.kind == "inverse"):
+        raise SourceError(f"the session is of {told[0]}, whose sizes count something else than those of {market}")
+    of_file = chosen.identity
+    return _Market(replace(identity, fixed_tick=of_file.fixed_tick, book_depth=of_file.book_depth), session=chosen)
+
+
 def _named(market: str, contract: Decimal | None, files: Sequence[_File], session: SessionReader | None) -> _Market:
     """All files as the one market that the user names."""
+    if session is not None:
+        if files:
+            raise SourceError("a recorded session and other files cannot be one market; give them without --as")
+        return _picked(market, contract, session)
     told = sorted({file.identity.market for file in files if file.identity.venue != "file"})
-    recorded = session.markets if session is not None else ()
-    told += [found.identity.market for found in recorded]
-    if recorded and files:
-        raise SourceError("a recorded session and other files cannot be one market; give them without --as")
     if len(told) > 1:
         raise SourceError(f"the files are of several markets ({', '.join(told)}); --as can name only one")
-    if recorded:
-        identity = from_user(market, contract, recorded[0].identity.native)
-        if (recorded[0].identity.kind == "inverse") != (identity.kind == "inverse"):
-            raise SourceError(f"the recording is of {told[0]}, whose sizes count something else than those of {market}")
-        of_file = recorded[0].identity
-        identity = replace(identity, fixed_tick=of_file.fixed_tick, book_depth=of_file.book_depth)
-        return _Market(identity, session=recorded[0])
     identity = from_user(market, contract, files[0].identity.native)
     for file in files:
         if file.content and (file.identity.kind == "inverse") != (identity.kind == "inverse"):

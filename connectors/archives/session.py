@@ -86,24 +86,24 @@ class SessionReader:
         self.markets = tuple(self._survey())
 
     def parts(
-        self, instruments: Sequence[Instrument], notice: Notify, span_ns: int
+        self, wanted: Mapping[Key, tuple[int, Instrument]], notice: Notify, span_ns: int
     ) -> Iterator[list[tuple[int, Rows]]]:
         """Rows stretch by stretch, in the order of receive times: lists of (number of the market, its rows). A stretch
-        ends after `span_ns`, or with about CHUNK_ROWS rows. `instruments` go with `markets`."""
-        numbers = {market.key: i for i, market in enumerate(self.markets)}
+        ends after `span_ns`, or with about CHUNK_ROWS rows. `wanted`: number and instrument of the markets to read."""
+        markets = {market.key: market for market in self.markets}
         folds: dict[int, SessionFold] = {}
 
         def open_market(key: Key, dialect: Dialect) -> Receiver | None:
-            i = numbers.get(key)
-            if i is None:
+            if key not in wanted:
                 return None
+            i, instrument = wanted[key]
             venue = next(v for v in self._venues if v.name == key.venue)
             folds[i] = SessionFold(
-                instruments[i],
+                instrument,
                 venue.traits(key.section),
-                dialect.rule(instruments[i]),
-                carries=self.markets[i].carries,
-                single_trades=self.markets[i].single_trades,
+                dialect.rule(instrument),
+                carries=markets[key].carries,
+                single_trades=markets[key].single_trades,
                 fault=lambda where, why: routes.fault(where, why),
                 place=lambda where: routes.place(where),
                 notice=notice,

@@ -79,7 +79,7 @@ def _vpin_cells(trades: Trades, size: int, start: int, end: int) -> tuple[Cell, 
     vpin.update(Batch(trades, NO_QUOTES, {}, (), start, end))
     times, values = vpin.history(1 << 40)
     if not len(values):
-        return (0, *(None,) * 7, *alert_cells([]))
+        return (0, *(None,) * 6, *alert_cells([]))
     instants = np.unique(times)
     nulls = vpin.sample("null", instants)
     percentiles = vpin.sample("pct", instants)

@@ -125,8 +125,11 @@ def test_the_grid_can_be_set_by_hand(tmp_path: Path) -> None:
     path = write(tmp_path / "s.jsonl.zst", two_connections())
     got = read_all(path, tick=Decimal("0.05"), lot=Decimal("0.000001"))
     assert {i.tick for i in got.instruments.values()} == {Decimal("0.05")}
-    with pytest.raises(SourceError, match="of several markets"):
-        read_all(path, market="bybit:BTC/USDT")
+    with pytest.raises(SourceError, match="--as picks one of bybit:BTC/USDT:USDT, bybit:BTC/USDT"):
+        read_all(path, market="bybit:ETH/USDT")
+    picked = read_all(path, market=COINS)
+    assert (picked.archive.markets, list(picked.rows)) == ((COINS,), [COINS])
+    assert picked.rows[COINS].tobytes() == read_all(path).rows[COINS].tobytes()
     alone = write(tmp_path / "one.jsonl.zst", [line for line in two_connections() if '"ws.2"' not in line])
     assert read_all(alone, market="bybit:XBT/USDT:USDT").archive.markets == ("bybit:XBT/USDT:USDT",)
 

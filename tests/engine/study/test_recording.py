@@ -71,6 +71,14 @@ def test_the_regressions_are_those_of_the_live_metrics() -> None:
     }
 
 
+@pytest.mark.parametrize("messages", [1, 5, 40])
+def test_a_recording_too_short_for_anything_has_tables_all_the_same(messages: int) -> None:
+    study = RecordingStudy(INSTRUMENT)
+    study.apply(to_rows(random_messages(3, messages)))
+    for table in study.tables():
+        assert all(len(row) == len(table.columns) for row in table.rows)
+
+
 def test_flow_that_moves_the_price_in_proportion_is_found_exactly() -> None:
     n = 200
     signs = np.random.default_rng(1).choice([-2, -1, 1, 2], n).astype(np.int64)
