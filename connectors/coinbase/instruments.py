@@ -13,6 +13,8 @@ from engine.feed import SourceError
 from engine.instrument import Instrument
 
 VENUE = "coinbase"
+#: Snapshots reach from the lowest tick to asks that nobody can mean, and every change follows.
+WHOLE_BOOK = 0
 
 
 class _Product(Struct, gc=False):
@@ -97,7 +99,7 @@ def _listed(p: _Product) -> Listed:
         native=p.product_id,
         base=p.base_currency_id,
         quote=p.quote_currency_id,
-        book_depth=0,
+        book_depth=WHOLE_BOOK,
     )
     open_ = p.status == "online" and not (p.trading_disabled or p.is_disabled or p.view_only)
     return Listed(instrument, open_)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from connectors.archives.identity import Identity, from_native
 from connectors.coinbase.dialect import CoinbaseDialect
 from connectors.coinbase.feed import TRAITS
-from connectors.coinbase.instruments import VENUE, read_listing
+from connectors.coinbase.instruments import VENUE, WHOLE_BOOK, read_listing
 from connectors.live.venue import Traits
 from connectors.live.wire import Dialect, Update
 from engine.feed import SourceError
@@ -64,7 +64,7 @@ class RecordedCoinbase:
         base, dash, quote = native.partition("-")
         if not (base and dash and quote) or "-" in quote:
             return from_native(VENUE, native, "spot")
-        return Identity(VENUE, f"{base}/{quote}", native=native, base=base, quote=quote)
+        return Identity(VENUE, f"{base}/{quote}", native=native, base=base, quote=quote, book_depth=WHOLE_BOOK)
 
 
 RECORDED: Final = RecordedCoinbase()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from connectors.live.venue import Traits
 from connectors.live.wire import Dialect, Update
 from connectors.okx.dialect import OkxDialect
 from connectors.okx.feed import TRAITS
-from connectors.okx.instruments import INSTRUMENT_TYPES, VENUE, read_listing
+from connectors.okx.instruments import DEPTH, INSTRUMENT_TYPES, VENUE, read_listing
 from engine.feed import SourceError
 from engine.instrument import ContractKind, Instrument
 
@@ -57,6 +58,9 @@ class RecordedOkx:
 
     def identity(self, section: str, native: str) -> Identity:
         """By the form of the name: BTC-USDT, BTC-USDT-SWAP, BTC-USD-260327. Contracts in dollars are inverse."""
+        return replace(self._named(native), book_depth=DEPTH)
+
+    def _named(self, native: str) -> Identity:
         contract = _CONTRACT.fullmatch(native)
         if contract is None:
             base, dash, quote = native.partition("-")

@@ -122,3 +122,4 @@ def test_flow_begins_after_the_history(listing: CoinbaseListing) -> None:
         market.flush()
         assert market.value(parse_metric("cvd")) == pytest.approx(flow[native], abs=1e-12)
         assert market.missing == 0
+        assert (market.order_book.known_low, market.order_book.known_high) == (None, None)

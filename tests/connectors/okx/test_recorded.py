@@ -53,11 +53,12 @@ def test_books_and_trades_equal_a_plain_reading() -> None:
         assert (got.holes(market), instrument.inferred) == ([], False)
     assert got.notices == []
     assert got.instruments["okx:UNI/USD:UNI"].contract == 10
+    assert got.instruments["okx:BTC/USDT"].book_depth == 400
 
 
 def test_names_without_a_listing() -> None:
     spot, swap = RECORDED.identity("public", "BTC-USDT"), RECORDED.identity("public", "BTC-USDT-SWAP")
-    assert (spot.symbol, spot.kind, spot.doubt) == ("BTC/USDT", "spot", "")
+    assert (spot.symbol, spot.kind, spot.doubt, spot.book_depth) == ("BTC/USDT", "spot", "", 400)
     assert (swap.symbol, swap.kind) == ("BTC/USDT:USDT", "linear")
     assert "worth" in swap.doubt
     future = RECORDED.identity("public", "BTC-USD-260327")

@@ -74,6 +74,10 @@ def test_every_frame_is_read_and_every_checksum_is_right(instruments: dict[str, 
             (market.snapshot if update.snapshot else market.book)(0, update.ts, update.seq, update.bids, update.asks)
             assert not market.crossed
             assert max(market.order_book.size(1), market.order_book.size(-1)) <= 400
+    full, sparse = markets["BTC-USDT"].order_book, markets["UNI-USD-SWAP"].order_book
+    assert full.known_low == full.levels(1)[0][-1], "what leaves the 400 levels is deleted, so it ends at the last"
+    assert full.known_high == full.levels(-1)[0][-1]
+    assert (sparse.known_low, sparse.known_high) == (None, None)
     assert seen == {"subscribe": 18, "tickers": 7, "trades": 14, "books": 51}
     assert set(markets) == {"BTC-USD-220527", "UNI-USD-SWAP", "BTC-USDT"}
 
