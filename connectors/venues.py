@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from connectors import ccxt_exchange
 from connectors.nearest import did_you_mean
 from engine.feed import Feed, SourceError
 from engine.instrument import Instrument
+
+if TYPE_CHECKING:
+    from connectors.ccxt_venue.feed import CcxtVenue
+    from connectors.live.venue import LiveVenue
 
 
 @dataclass(frozen=True)
@@ -47,119 +54,66 @@ async def list_markets(venue: str, settings: VenueSettings | None = None) -> lis
     return await known_venue(venue).markets(settings if settings is not None else VenueSettings())
 
 
+def venue_names() -> list[str]:
+    """Every venue there is, those with a connector of their own first."""
+    return [*VENUES, *(name for name in ccxt_exchange.streaming_names() if name not in VENUES)]
+
+
 def known_venue(name: str) -> Venue:
     """How a venue is opened; nothing of it is loaded yet. SourceError, with the nearest name, for an unknown one."""
-    try:
+    if name in VENUES:
         return VENUES[name]
-    except KeyError:
-        raise SourceError(
-            f"there is no venue {name[:40]!r}{did_you_mean(name, VENUES)} (there are {', '.join(VENUES)})"
-        ) from None
+    names = venue_names()
+    if name in names:
+        return _through_ccxt(name)
+    raise SourceError(
+        f"there is no venue {name[:40]!r}{did_you_mean(name, names)} (there are {', '.join(VENUES)}, and "
+        f"{len(names) - len(VENUES)} more through ccxt)"
+    )
 
 
-def _open_binance(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.binance import BinanceFeed, Endpoints
+def _native(name: str, venue: str) -> Venue:
+    """A venue with a connector of its own: `connectors.<name>.feed` has its class `venue` and `endpoints`."""
 
-    endpoints = Endpoints(settings.rest, settings.ws, settings.endpoints)
-    return BinanceFeed(symbols, endpoints, settings.channels)
+    def put_together(settings: VenueSettings) -> LiveVenue:
+        module = importlib.import_module(f"connectors.{name}.feed")
+        made: LiveVenue = getattr(module, venue)(module.endpoints(settings.rest, settings.ws, settings.endpoints))
+        return made
 
+    def opened(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+        from connectors.live.feed import LiveFeed
 
-async def _binance_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.binance import Binance, Endpoints
-    from connectors.live.feed import list_markets
+        return LiveFeed(put_together(settings), symbols, settings.channels)
 
-    listed = await list_markets(Binance(Endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
+    async def markets(settings: VenueSettings) -> list[Instrument]:
+        from connectors.live import feed
 
+        return [x.instrument for x in await feed.list_markets(put_together(settings)) if x.trading]
 
-def _open_bybit(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.bybit.feed import Bybit, endpoints
-    from connectors.live.feed import LiveFeed
-
-    return LiveFeed(Bybit(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
-
-
-async def _bybit_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.bybit.feed import Bybit, endpoints
-    from connectors.live.feed import list_markets
-
-    listed = await list_markets(Bybit(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
+    return Venue(opened, markets)
 
 
-def _open_hyperliquid(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.hyperliquid.feed import Hyperliquid, endpoints
-    from connectors.live.feed import LiveFeed
+def _through_ccxt(name: str) -> Venue:
+    """Any other exchange."""
 
-    return LiveFeed(Hyperliquid(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
+    def put_together(settings: VenueSettings) -> CcxtVenue:
+        from connectors.ccxt_venue.feed import CcxtVenue
 
+        if settings.endpoints:
+            raise SourceError(f"{name} comes through ccxt: only all its addresses can be replaced, by rest and ws")
+        return CcxtVenue(name, settings.rest, settings.ws)
 
-async def _hyperliquid_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.hyperliquid.feed import Hyperliquid, endpoints
-    from connectors.live.feed import list_markets
+    def opened(symbols: Sequence[str], settings: VenueSettings) -> Feed:
+        from connectors.ccxt_venue.feed import CcxtFeed
 
-    listed = await list_markets(Hyperliquid(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
+        return CcxtFeed(put_together(settings), symbols, settings.channels)
 
+    async def markets(settings: VenueSettings) -> list[Instrument]:
+        from connectors.ccxt_venue import feed
 
-def _open_kraken(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.kraken.feed import Kraken, endpoints
-    from connectors.live.feed import LiveFeed
+        return await feed.list_markets(put_together(settings))
 
-    return LiveFeed(Kraken(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
-
-
-async def _kraken_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.kraken.feed import Kraken, endpoints
-    from connectors.live.feed import list_markets
-
-    listed = await list_markets(Kraken(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
-
-
-def _open_deribit(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.deribit.feed import Deribit, endpoints
-    from connectors.live.feed import LiveFeed
-
-    return LiveFeed(Deribit(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
-
-
-async def _deribit_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.deribit.feed import Deribit, endpoints
-    from connectors.live.feed import list_markets
-
-    listed = await list_markets(Deribit(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
-
-
-def _open_okx(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.live.feed import LiveFeed
-    from connectors.okx.feed import Okx, endpoints
-
-    return LiveFeed(Okx(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
-
-
-async def _okx_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.live.feed import list_markets
-    from connectors.okx.feed import Okx, endpoints
-
-    listed = await list_markets(Okx(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
-
-
-def _open_coinbase(symbols: Sequence[str], settings: VenueSettings) -> Feed:
-    from connectors.coinbase.feed import Coinbase, endpoints
-    from connectors.live.feed import LiveFeed
-
-    return LiveFeed(Coinbase(endpoints(settings.rest, settings.ws, settings.endpoints)), symbols, settings.channels)
-
-
-async def _coinbase_markets(settings: VenueSettings) -> list[Instrument]:
-    from connectors.coinbase.feed import Coinbase, endpoints
-    from connectors.live.feed import list_markets
-
-    listed = await list_markets(Coinbase(endpoints(settings.rest, settings.ws, settings.endpoints)))
-    return [x.instrument for x in listed if x.trading]
+    return Venue(opened, markets)
 
 
 def _open_simulator(symbols: Sequence[str], settings: VenueSettings) -> Feed:
@@ -180,13 +134,13 @@ async def _simulated_markets(_settings: VenueSettings) -> list[Instrument]:
 #: In the order they are listed.
 VENUES: Mapping[str, Venue] = MappingProxyType(
     {
-        "binance": Venue(_open_binance, _binance_markets),
-        "bybit": Venue(_open_bybit, _bybit_markets),
-        "hyperliquid": Venue(_open_hyperliquid, _hyperliquid_markets),
-        "kraken": Venue(_open_kraken, _kraken_markets),
-        "deribit": Venue(_open_deribit, _deribit_markets),
-        "okx": Venue(_open_okx, _okx_markets),
-        "coinbase": Venue(_open_coinbase, _coinbase_markets),
+        "binance": _native("binance", "Binance"),
+        "bybit": _native("bybit", "Bybit"),
+        "hyperliquid": _native("hyperliquid", "Hyperliquid"),
+        "kraken": _native("kraken", "Kraken"),
+        "deribit": _native("deribit", "Deribit"),
+        "okx": _native("okx", "Okx"),
+        "coinbase": _native("coinbase", "Coinbase"),
         "sim": Venue(_open_simulator, _simulated_markets),
     }
 )

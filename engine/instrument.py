@@ -43,7 +43,8 @@ class Instrument:
     fixed_tick: bool = True  # False: `tick` only bounds the digits, prices are sparse on it
     simulated: bool = False
     inferred: bool = False  # tick and lot were guessed from the digits of a file
-    book_depth: int | None = None  # levels a side the stream holds at most; 0: all; None: what the snapshot reached
+    #: Levels a side that the stream holds at most; 0: all, -1: not known, None: it goes on from the snapshot's reach.
+    book_depth: int | None = None
     members: tuple[str, ...] = ()  # the markets that a composite sums
     _tick: Fraction = field(init=False, repr=False, compare=False)
     _lot: Fraction = field(init=False, repr=False, compare=False)

@@ -13,6 +13,7 @@ class KnownDepth(ABC):
 
     A stream of every change reaches as far as the snapshot it began with. One of the best N levels moves with the
     touch: what left it is forgotten, so beyond the Nth level nothing is known. One of the whole book has no horizon.
+    Of one whose reach nobody tells (`book_depth` below 0) nothing is known beyond the last level there is.
     """
 
     def __init__(self, instrument: Instrument) -> None:
@@ -40,5 +41,8 @@ class KnownDepth(ABC):
             return self._reach[0 if side > 0 else 1]
         if not depth or not self.loaded:
             return None
+        if depth < 0:
+            prices = self.levels(side)[0]
+            return int(prices[-1]) if len(prices) else None
         prices = self.levels(side, depth)[0]
         return int(prices[-1]) if len(prices) >= depth else None

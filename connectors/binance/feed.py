@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 
@@ -58,6 +58,11 @@ class Binance:
         """See LiquidationVenue."""
         market = MarketType(section)
         return BinanceDialect(market, self._endpoints.beside_url(market))
+
+
+def endpoints(rest: str | None = None, ws: str | None = None, named: Mapping[str, str] | None = None) -> Endpoints:
+    """Binance's addresses, or others in their place."""
+    return Endpoints(rest, ws, named)
 
 
 class BinanceFeed(LiveFeed):

@@ -19,7 +19,17 @@ from connectors.live.http import RateLimitedError, UnreachableError
 from connectors.live.listing import Listed
 from connectors.live.session import MarketSession
 from connectors.live.timing import Timing, VenueClock
-from connectors.live.venue import ContractRest, LiquidationVenue, LiveVenue
+from connectors.live.venue import (
+    Closing,
+    ContractRest,
+    Environment,
+    LiquidationVenue,
+    LiveVenue,
+    OwnSockets,
+    Rest,
+    Running,
+)
+from connectors.live.wire import BookRule
 from connectors.nearest import did_you_mean
 from engine.codes import Channel
 from engine.feed import Engine, SourceError
@@ -42,7 +52,7 @@ class LiveFeed:
 
     def __init__(
         self,
-        venue: LiveVenue,
+        venue: LiveVenue | OwnSockets,
         symbols: Sequence[str],
         channels: Sequence[str] = ("trades", "book"),
         *,
@@ -142,6 +152,12 @@ class _Section:
 
     async def run(self) -> SourceError | None:
         """Serve the markets for ever; returns why only when there is none to serve."""
+        try:
+            return await self._run()
+        finally:
+            await _closed(self._rest)
+
+    async def _run(self) -> SourceError | None:
         listing = await self._until_answered(lambda: self._rest.listing(self._symbols), "the list of markets")
         if isinstance(listing, SourceError):
             return self._refused(listing)
@@ -201,43 +217,13 @@ class _Section:
         for listed in found:
             if not listed.trading:
                 self._engine.notice(listed.instrument.market, "is not trading now, as the venue says")
-        size = self._traits.markets_a_socket
+        size, shallow = self._traits.markets_a_socket, len(found) > self._traits.deep_snapshots
         sessions: list[MarketSession] = []
-        connections: list[Connection] = []
+        connections: list[Running] = []
         for i in range(0, len(found), size):
-            dialect, backlog = self._feed.venue.dialect(self._name), Backlog()
-            served = [
-                MarketSession(
-                    listed.instrument,
-                    self._engine,
-                    self._rest,
-                    dialect.rule,
-                    self._traits,
-                    self._venue_clock,
-                    self._tasks.create_task,
-                    self._feed.backoff(),
-                    channels=self._feed.channels,
-                    shallow=len(found) > self._traits.deep_snapshots,
-                    timing=self._feed.timing,
-                    clock=self._feed.clock,
-                    backlog=backlog,
-                )
-                for listed in found[i : i + size]
-            ]
+            served, connection = self._connected(found[i : i + size], shallow)
             sessions += served
-            connections.append(
-                Connection(
-                    dialect,
-                    self._traits,
-                    self._http,
-                    served,
-                    self._notice,
-                    timing=self._feed.timing,
-                    rng=self._feed.rng,
-                    clock=self._feed.clock,
-                    backlog=backlog,
-                )
-            )
+            connections.append(connection)
         await asyncio.gather(*(session.catch_up() for session in sessions))
         contracts = self._contracts(sessions)  # after what was missed: their first word is of the present
         if self._traits.liquidations:
@@ -249,6 +235,46 @@ class _Section:
             tasks.create_task(self._day_volumes(sessions))
             if self._traits.figures and contracts:
                 tasks.create_task(self._figures(contracts))
+
+    def _connected(self, found: Sequence[Listed], shallow: bool) -> tuple[list[MarketSession], Running]:
+        """The sessions of some markets, and what connects them."""
+        venue, feed, backlog = self._feed.venue, self._feed, Backlog()
+        if isinstance(venue, OwnSockets):
+            served = [self._session(listed, venue.rule, backlog, shallow) for listed in found]
+            run = Environment(self._notice, lambda recv: self._venue_clock.now(recv), feed.timing, feed.rng, feed.clock)
+            return served, venue.connection(served, run)
+        dialect = venue.dialect(self._name)
+        served = [self._session(listed, dialect.rule, backlog, shallow) for listed in found]
+        return served, Connection(
+            dialect,
+            self._traits,
+            self._http,
+            served,
+            self._notice,
+            timing=feed.timing,
+            rng=feed.rng,
+            clock=feed.clock,
+            backlog=backlog,
+        )
+
+    def _session(
+        self, listed: Listed, make_rule: Callable[[Instrument], BookRule], backlog: Backlog, shallow: bool
+    ) -> MarketSession:
+        return MarketSession(
+            listed.instrument,
+            self._engine,
+            self._rest,
+            make_rule,
+            self._traits,
+            self._venue_clock,
+            self._tasks.create_task,
+            self._feed.backoff(),
+            channels=self._feed.channels,
+            shallow=shallow,
+            timing=self._feed.timing,
+            clock=self._feed.clock,
+            backlog=backlog,
+        )
 
     def _contracts(self, sessions: Sequence[MarketSession]) -> list[ContractSession]:
         """What is told of those markets that are contracts, beside their trades and books."""
@@ -314,11 +340,18 @@ class _Section:
             await asyncio.sleep(self._feed.timing.day_volume)
 
 
-async def list_markets(venue: LiveVenue) -> list[Listed]:
+async def _closed(rest: Rest) -> None:
+    if isinstance(rest, Closing):
+        await rest.close()
+
+
+async def list_markets(venue: LiveVenue | OwnSockets) -> list[Listed]:
     """Every market of all sections. SourceError when one does not answer within seconds, or all refuse."""
     async with aiohttp.ClientSession() as http:
-        asking = (venue.rest(section, http).listing() for section in venue.sections)
-        answers = await asyncio.gather(*asking, return_exceptions=True)
+        interfaces = [venue.rest(section, http) for section in venue.sections]
+        answers = await asyncio.gather(*(rest.listing() for rest in interfaces), return_exceptions=True)
+        for rest in interfaces:
+            await _closed(rest)
     listed: list[Listed] = []
     refusals: list[SourceError] = []
     for answer in answers:

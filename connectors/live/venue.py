@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import aiohttp
 
 from connectors.live.listing import Listing
-from connectors.live.wire import Bar, Dialect, Figures, TradePage, Update
+from connectors.live.timing import Timing
+from connectors.live.wire import Bar, BookRule, Dialect, Figures, TradePage, Update
 from connectors.nearest import did_you_mean
 from engine.codes import Reason, Trust
 from engine.feed import SourceError
 from engine.instrument import Instrument
+
+if TYPE_CHECKING:
+    from connectors.live.session import MarketSession
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ class LiquidationVenue(Protocol):
         wire.Liquidation. They have a socket of their own, so that their trouble is not that of book and trades."""
 
 
-class LiveVenue(Protocol):
-    """A venue, put together."""
+class AnyVenue(Protocol):
+    """What every venue has, however it is connected to."""
 
     @property
     def name(self) -> str:
@@ -100,10 +105,51 @@ class LiveVenue(Protocol):
         """What a section is like."""
 
     def rest(self, section: str, http: aiohttp.ClientSession) -> Rest:
-        """Its REST; made once a run, so it may keep a request budget."""
+        """Its REST; made once a run, so it may keep a request budget. What has a `close` (`Closing`) is closed."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """What must be closed when it is not needed any more."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+class Running(Protocol):
+    """A connection."""
+
+    async def run(self) -> None:
+        """Serve its sessions; never returns. Cancel it."""
+
+
+class LiveVenue(AnyVenue, Protocol):
+    """A venue whose sockets are ours: it says how they speak."""
 
     def dialect(self, section: str) -> Dialect:
         """A fresh one for a connection."""
+
+
+@runtime_checkable
+class OwnSockets(AnyVenue, Protocol):
+    """A venue whose sockets are another library's."""
+
+    def rule(self, instrument: Instrument) -> BookRule:
+        """A fresh rule for a market's book."""
+
+    def connection(self, sessions: Sequence[MarketSession], run: Environment) -> Running:
+        """What keeps these sessions told. It uses the exchange of the `rest` made last."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a connection is given of the feed it belongs to."""
+
+    notice: Callable[[str], None]
+    venue_time: Callable[[int], int]  # the venue's time when ours is that, both ns
+    timing: Timing
+    rng: random.Random
+    clock: Callable[[], int]
 
 
 @dataclass(frozen=True)

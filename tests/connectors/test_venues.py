@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from connectors.nearest import nearest
-from connectors.venues import VENUES, VenueSettings, list_markets, open_feed
+from connectors.venues import VENUES, VenueSettings, list_markets, open_feed, venue_names
 from engine.feed import SourceError
 from tests.emulator.binance import BinanceEmulator
 from tests.emulator.market import spot, usdm
@@ -34,6 +34,17 @@ async def test_an_unknown_venue_names_the_nearest(name: str, hint: str) -> None:
 def test_impossible_symbols_of_the_simulator_are_told() -> None:
     with pytest.raises(SourceError):
         open_feed("sim", ["nonsense"])
+
+
+def test_other_exchanges_come_through_ccxt() -> None:
+    feed = open_feed("kucoin", ["ETH/USDT"])
+    assert (feed.name, list(feed.markets), feed.live) == ("kucoin", ["kucoin:ETH/USDT"], True)
+    assert len(venue_names()) == len(set(venue_names())) > 50
+    assert venue_names()[0] == "binance"
+    with pytest.raises(SourceError, match="did you mean kucoin"):
+        open_feed("kukoin", ["ETH/USDT"])
+    with pytest.raises(SourceError, match="only all its addresses"):
+        open_feed("kucoin", ["ETH/USDT"], VenueSettings(endpoints={"spot_rest": "http://127.0.0.1:1"}))
 
 
 async def test_markets_that_trade_are_listed() -> None:

@@ -41,6 +41,9 @@ def test_the_horizon(instrument: Instrument) -> None:
     window.update([], [("10.04", 0.0)])
     assert window.known_high is None
     assert not beyond_horizon(window, -1, 5_000)
+    unknown = book(instrument, -1)
+    unknown.update([("9.95", 0.0)], [("10.09", 1.0)])
+    assert (unknown.known_low, unknown.known_high) == (996, 1009)
     whole = book(instrument, 0)
     assert (whole.known_low, whole.known_high) == (None, None)
     whole.clear()

@@ -108,10 +108,11 @@ def _wanted(named: Sequence[str], loaded: LoadedConfig) -> dict[str, list[str]]:
 
 def _opened(venue: str, symbols: Sequence[str], loaded: LoadedConfig) -> LiveVenue | None:
     from connectors.live.feed import LiveFeed
+    from connectors.live.venue import OwnSockets
     from connectors.venues import open_feed
 
     feed = open_feed(venue, symbols, venue_settings(loaded, venue, None, True))
-    if not isinstance(feed, LiveFeed):
+    if not isinstance(feed, LiveFeed) or isinstance(feed.venue, OwnSockets):
         return None
     for symbol in symbols:
         feed.venue.section(symbol)

@@ -20,10 +20,12 @@ def _market(text: str) -> str | None:
 
 
 def _venue(name: str) -> str | None:
-    from connectors.venues import VENUES
+    from connectors.venues import VENUES, venue_names
     from tui.config.problems import unknown_name
 
-    return None if name in VENUES else unknown_name(name, VENUES, "venue")
+    if name in VENUES or name in (names := venue_names()):
+        return None
+    return unknown_name(name, names, "venue")
 
 
 def _theme(name: str) -> str | None:
