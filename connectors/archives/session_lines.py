@@ -11,6 +11,7 @@ Two forms are read, plain or compressed:
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,9 @@ from connectors.archives.faults import Faults, excerpt
 from connectors.archives.opening import Notify, blocks_of_lines
 
 _KINDS = ("connect", "send", "recv", "http")
+
+
+_IS_LINE = re.compile(rb'\s*\{"t":"(?:header|connect|send|recv|http)"')
 
 
 class _Line(Struct, gc=False):
@@ -51,14 +55,8 @@ _decode = msgspec.json.Decoder(_Line).decode
 
 
 def looks_like_session(head: bytes) -> bool:
-    """Whether the start of a file is that of JSON lines of a session."""
-    for line in head.split(b"\n", 3)[:3]:
-        if line.strip():
-            start = line.lstrip()[:4_000]
-            return start.startswith(b'{"t":"') and any(
-                start.startswith(b'{"t":"%s"' % kind.encode()) for kind in ("header", *_KINDS)
-            )
-    return False
+    """Whether lines of the start of a file are JSON lines of a session."""
+    return any(_IS_LINE.match(line) for line in head.split(b"\n", 20)[:20])
 
 
 class SessionLines:

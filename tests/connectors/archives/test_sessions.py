@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
+import random
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from tests.connectors.archives.sessions import (
     uuid,
     write,
 )
+from tests.connectors.mutations import mutated
 
 PERP, COINS = "bybit:BTC/USDT:USDT", "bybit:BTC/USDT"
 
@@ -363,3 +366,21 @@ def test_a_book_is_known_as_far_as_the_recorded_stream_reaches(tmp_path: Path, l
     assert low is not None
     assert high is not None
     assert (round(low * tick, 1), round(high * tick, 1)) == (95.2, 105.1), "it moves with the touch"
+
+
+def test_damaged_sessions_give_what_they_hold_or_a_message(tmp_path: Path) -> None:
+    rng, path, read = random.Random(7), tmp_path / "s.jsonl", 0
+    for _ in range(60):
+        lines = [line.encode() for line in [*two_connections(), connect("ws.1", LINEAR, 1.0)] * 2]
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(lines))
+            lines[at] = mutated(lines[at], rng)
+        path.write_bytes(b"\n".join(lines))
+        with contextlib.suppress(SourceError):
+            got = read_all(path)
+            for name, rows in got.rows.items():
+                market = Market(got.instruments[name], metrics=())
+                market.apply(rows)
+                market.flush()
+            read += 1
+    assert read > 40
