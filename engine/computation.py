@@ -19,7 +19,7 @@ from engine.history import Bars
 from engine.instrument import Instrument
 from engine.metrics.anchored import Since
 from engine.metrics.batch import Bools, Floats
-from engine.metrics.calculator import Calculator
+from engine.metrics.calculator import Calculator, LateLearner
 from engine.metrics.footprint import Footprint
 from engine.metrics.history import Derived
 from engine.metrics.names import Metric
@@ -54,6 +54,7 @@ class Computation(ABC):
         self._begun = False  # a row of this run has come
         self._first: int | None = None  # clock of the first row ever; not known after a resume
         self._folded = 0  # clock at the last fold
+        self._past: list[Bars] = []  # what was learned, for calculators that are made later
         self._asked_at: dict[str, int] = {}  # clock, of metrics that were asked for under way
         self._bound: dict[str, Bound] = {}
         self._taps: set[int] = set()
@@ -86,6 +87,9 @@ class Computation(ABC):
                 self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
                 self.calculators[bound.share] = calculator = bound.make(self.context)
+                if isinstance(calculator, LateLearner):
+                    for bars in self._past:
+                        calculator.learn_bars(bars)
                 if isinstance(calculator, Since) and self.t:
                     self.flush()
                     past = self.calculators.get(FOOTPRINT)
@@ -191,6 +195,7 @@ class Computation(ABC):
             return
         if self._first is not None:
             bars = bars.within(0, self._first)
+        self._past.append(bars)
         for share, calculator in self.calculators.items():
             learn = getattr(calculator, "learn_bars", None)
             # The ladder shows what was seen at a price, never what a bar spread over its prices.

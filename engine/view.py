@@ -100,6 +100,7 @@ class SeriesView:
     buy: tuple[float, ...]  # taker volume inside the column
     sell: tuple[float, ...]
     hole: tuple[bool, ...]  # trades are known to be missing inside the column
+    warmed: bool = False  # the session's CVD goes on from what bars tell of the time before the start
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from engine.metrics.batch import Batch, Floats
 from engine.tape import Ints
@@ -24,6 +24,16 @@ class Learner(Protocol):
 
     def warmed(self, field: str) -> str | None:
         """What of the field's present value comes from bars, in words; None when nothing does (any more)."""
+
+
+@runtime_checkable
+class LateLearner(Protocol):
+    """A Learner that may miss what came between its bars and its making: it is given them whenever it is made."""
+
+    learns_late: Literal[True]
+
+    def learn_bars(self, bars: Bars) -> None:
+        """See Learner."""
 
 
 class Calculator(Protocol):

@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import frexp
+from typing import NamedTuple
 
 import numpy as np
 
+from engine.history import MINUTE, Bars, session_of
 from engine.metrics.anchored import since
 from engine.metrics.batch import Batch, Floats, Trades
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.windows import (
+    DAY,
     Anchor,
     Exact,
     Span,
@@ -31,6 +34,7 @@ from engine.metrics.windows import (
     Window,
     check_state,
     exact_product,
+    plus_where,
     quotients,
     to_floats,
 )
@@ -38,6 +42,30 @@ from engine.tape import Ints
 
 _BUY, _SELL, _UNKNOWN, _SQUARES, _OTHER, _OTHER_DELTA = range(6)
 _FIXED_POINT_BITS = 36
+
+
+class _Before(NamedTuple):
+    """What minute bars tell of a session before the market began."""
+
+    day: int  # UTC day
+    sums: tuple[int, ...]  # by column
+    trades: int
+    bars: int  # their number
+    sided: bool  # whether they tell what takers bought, and the number of trades
+
+
+class _WithBars(Window):
+    """Windows of a session with what traded in it before the market began."""
+
+    def __init__(self, window: Window, before: _Before) -> None:
+        self._window, self._before = window, before
+        self._here = window.session_start() // DAY == before.day
+
+    def sum(self, column: int) -> Exact:
+        return plus_where(self._window.sum(column), self._before.sums[column], self._here)
+
+    def count(self) -> Ints:
+        return self._window.count() + np.where(self._here, self._before.trades, 0)
 
 
 class FlowCalculator:
@@ -50,6 +78,7 @@ class FlowCalculator:
         self._tick = Fraction(instrument.tick)
         self._sums = Sums(6)
         self._longest = 0  # ns, of the windows asked for
+        self._before: _Before | None = None  # what bars tell of the session before the market began
         self._scale: int | None = None  # inverse only: fixed-point units per base unit, as a power of 2
 
     # ---- Calculator
@@ -82,6 +111,8 @@ class FlowCalculator:
         known = self._sums.known(times)
         if known.any():
             window = self._sums.window(times[known], span)
+            if span == "session" and self._before is not None and name in self._told_by_bars:
+                window = _WithBars(window, self._before)
             with np.errstate(divide="ignore", invalid="ignore"):
                 out[known] = _VALUES[name](self, window, span)
         return out
@@ -92,17 +123,59 @@ class FlowCalculator:
     def state(self) -> State:
         return {
             "kind": "flow",
-            "version": 1,
+            "version": 2,
+            "before": None if self._before is None else list(self._before),
             "sums": self._sums.state(),
             "longest": self._longest,
             "scale": self._scale,
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "flow", 1)
+        check_state(state, "flow", 2)
+        if state["before"] is not None:
+            day, sums, trades, bars, sided = state["before"]
+            self._before = _Before(day, tuple(sums), trades, bars, sided)
         self._sums.restore(state["sums"])
         self._longest = max(self._longest, state["longest"])
         self._scale = state["scale"]
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Minute bars of the session before the market began: what their takers bought and sold, how much in money (a
+        bar's takers all at its mean price), and in how many trades."""
+        if bars.step != MINUTE:
+            return
+        bars = session_of(bars)
+        volume, bought = sum(bars.volume.tolist()), sum(bars.bought.tolist())
+        if not volume:
+            return
+        money = money_delta = 0
+        if not self._inverse:
+            unit = float(self._amount * self._tick)
+            for quote, size, taken in zip(bars.quote.tolist(), bars.volume.tolist(), bars.bought.tolist(), strict=True):
+                if size:
+                    money += round(quote / unit)
+                    money_delta += round(quote / unit * (2 * taken - size) / size)
+        sides = (bought, volume - bought, 0) if bars.sided else (0, 0, volume)
+        sums = (*sides, 0, money, money_delta)
+        self._before = _Before(int(bars.t[0]) // DAY, sums, int(bars.trades.sum()), len(bars), bars.sided)
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until the session that began before the market is over."""
+        name, _, span = field.partition(":")
+        if self._before is None or span != "session" or name not in self._told_by_bars:
+            return None
+        if len(self._sums) and int(self._sums.clock[-1]) // DAY != self._before.day:
+            return None
+        return f"the session before the start from {self._before.bars} minute bars"
+
+    @property
+    def _told_by_bars(self) -> frozenset[str]:
+        """Session values that bars complete: not what needs the squares of sizes, sides where they tell none, or the
+        base units of inverse contracts."""
+        told = _FROM_BARS if self._before is not None and self._before.sided else _UNSIDED
+        return told - ({"cvd_base", "volume_base"} if self._inverse else set())
 
     # ---- units
 
@@ -200,6 +273,10 @@ def _mean_size(flow: FlowCalculator, window: Window, span: Span) -> Floats:
 #: Sums of sizes and money by side: those that sums by price tell exactly. Counts, squares and the base amounts of
 #: inverse contracts, which are rounded trade by trade, are not among them.
 _SUMMED = frozenset(("delta", "cvd", "cvd_quote", "buy", "sell", "volume", "volume_quote", "ratio", "share", "ti"))
+
+#: Values of a session that bars of the time before the market complete.
+_FROM_BARS = _SUMMED | {"cvd_base", "volume_base", "trades", "mean_size"}
+_UNSIDED = frozenset(("volume", "volume_quote", "volume_base"))
 
 _Value = Callable[[FlowCalculator, Window, Span], Floats]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.history import MINUTE, Bars, session_of
 from engine.metrics.batch import Batch, Floats
 from engine.metrics.calculator import State
 from engine.metrics.spec import Context
@@ -35,6 +36,7 @@ class Series:
         self._holes: list[tuple[int, int]] = []  # (first, last) slot, ascending
         self._cvd = 0  # lots, of the session of the latest trade
         self._day = -1
+        self._learned = -1  # UTC day whose CVD begins with what bars tell
 
     # ---- Calculator
 
@@ -76,7 +78,8 @@ class Series:
     def state(self) -> State:
         return {
             "kind": "series",
-            "version": 2,
+            "version": 3,
+            "learned": self._learned,
             "rows": self._rows.state(),
             "holes": list(self._holes),
             "cvd": self._cvd,
@@ -84,10 +87,33 @@ class Series:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "series", 2)
+        check_state(state, "series", 3)
+        self._learned = state["learned"]
         self._rows.restore(state["rows"])
         self._holes = [(first, last) for first, last in state["holes"]]
         self._cvd, self._day = state["cvd"], state["day"]
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """The session's CVD goes on from where minute bars say it stood when the market began."""
+        if bars.step != MINUTE or self._learned >= 0 or not bars.sided:
+            return
+        bars = session_of(bars)
+        day, delta = int(bars.t[0]) // DAY, 2 * sum(bars.bought.tolist()) - sum(bars.volume.tolist())
+        if self._day not in (-1, day) and not len(self._rows):
+            return
+        inside = self._rows[_SLOT] * SLOT // DAY == day
+        for column in (_CVD, _CVD_HIGH, _CVD_LOW):
+            self._rows[column][inside] += delta
+        if self._day in (-1, day):
+            self._day, self._cvd = day, self._cvd + delta
+        self._learned = day
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until the session that began before the market is over."""
+        del field
+        return "the session before the start from minute bars" if 0 <= self._learned == self._day else None
 
     # ---- what a chart reads
 
@@ -164,6 +190,7 @@ class Series:
             buy=summed(_BUY),
             sell=summed(_SELL),
             hole=tuple(hole.tolist()),
+            warmed=self.warmed("cvd") is not None,
         )
 
     # ---- its parts

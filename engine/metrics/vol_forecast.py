@@ -13,11 +13,12 @@ better of the two over the look-back, the EWMA is what is shown.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.history import Bars
 from engine.metrics.batch import Floats
 from engine.metrics.calculator import State
 from engine.metrics.seconds import SECOND, YEAR_S, OnSeconds, Returns
@@ -112,6 +113,8 @@ class VolatilityForecast(OnSeconds):
     `skill` is 1 - QLIKE of HAR / QLIKE of the EWMA over the look-back: above 0 HAR is what `forecast` shows.
     """
 
+    learns_late: Literal[True] = True
+
     def __init__(self, look_back: int) -> None:
         super().__init__()
         self._look_back = look_back
@@ -120,9 +123,40 @@ class VolatilityForecast(OnSeconds):
         #: Known bars: number, realised variance, terms of the regression (logs; NaN: too little is known).
         self._bars = Columns(np.int64, *[np.float64] * 4)
         self._ewma = (0, 0, 0.0, 0.0)  # bars, number of the last one, weighted sum, weights
+        self._learned: tuple[int, int] | None = None  # bars from before the market: how many, the last one's number
         self._pending = (0, math.nan, math.nan)  # forecasts that wait for their bar: its number, HAR, EWMA
         self._scores = Columns(np.int64, np.float64, np.float64)  # end of the bar, QLIKE of HAR and of EWMA
         self._forecasts = Columns(np.int64, *[np.float64] * 3)  # end of the bar before, HAR, EWMA, skill
+
+    # ---- Learner
+
+    def learn_bars(self, bars: Bars) -> None:
+        """Five-minute bars of the look-back before the market began, by their range: the estimator of Garman & Klass
+        (J. Business 53(1):67-78, 1980), 0.5 ln(H/L)^2 - (2 ln 2 - 1) ln(C/O)^2. Forecasts of their last day are
+        scored, so that HAR may be shown at once where it was the better there. Nothing once a bar of the tape has
+        closed."""
+        if bars.step != BAR or len(self._bars):
+            return
+        newest = int(bars.t[-1])
+        bars = bars.within(newest - self._look_back - _LADDER[-1] * BAR, newest + BAR)
+        high, low, open_, close = (np.maximum(column, 1) for column in (bars.high, bars.low, bars.open, bars.close))
+        ranges, moves = np.log(high / low), np.log(close / open_)
+        variances = np.maximum(0.5 * ranges**2 - (2 * math.log(2) - 1) * moves**2, _LEAST)
+        numbers = bars.t // BAR
+        scored = int(numbers[-1]) - DAY // BAR
+        for number, variance in zip(numbers.tolist(), variances.tolist(), strict=True):
+            self._add_bar(number, variance, forecasting=number > scored)
+        self._learned = (len(numbers), int(numbers[-1]))
+
+    def warmed(self, field: str) -> str | None:
+        """See Learner: until bars of the tape fill the look-back."""
+        del field
+        if self._learned is None:
+            return None
+        count, last = self._learned
+        if int(self._bars[0][-1]) - last >= self._look_back // BAR:
+            return None
+        return f"{count} bars of 5 minutes before the start, by their range"
 
     # ---- OnSeconds
 
@@ -144,13 +178,18 @@ class VolatilityForecast(OnSeconds):
     def _close_bar(self, number: int, known: int, squares: float) -> None:
         if known < _FEWEST_SECONDS:
             return
-        variance = max(squares * (BAR // SECOND) / known, _LEAST)
+        self._add_bar(number, max(squares * (BAR // SECOND) / known, _LEAST))
+
+    def _add_bar(self, number: int, variance: float, *, forecasting: bool = True) -> None:
         end = (number + 1) * BAR
         waiting, har, ewma = self._pending
         if waiting == number and har == har:
             self._scores.append([end], [_qlike(variance, har)], [_qlike(variance, ewma)])
         self._bars.append([number], [variance], *[[x] for x in self._terms(number, variance)])
-        har, ewma = self._har(number), self._next_ewma(number, variance)
+        ewma = self._next_ewma(number, variance)
+        if not forecasting:
+            return
+        har = self._har(number)
         self._pending = (number + 1, har, ewma)
         self._forecasts.append([end], [har], [ewma], [self._skill(end)])
 
@@ -233,7 +272,8 @@ class VolatilityForecast(OnSeconds):
     def state(self) -> State:
         return {
             "kind": "vol_forecast",
-            "version": 1,
+            "version": 2,
+            "learned": None if self._learned is None else list(self._learned),
             "look_back": self._look_back,
             "mids": self._mids.state(),
             "returns": self._returns.state(),
@@ -246,7 +286,8 @@ class VolatilityForecast(OnSeconds):
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "vol_forecast", 1)
+        check_state(state, "vol_forecast", 2)
+        self._learned = None if state["learned"] is None else (state["learned"][0], state["learned"][1])
         if state["look_back"] != self._look_back:
             raise ValueError(f"state of a look-back of {state['look_back']} ns, not {self._look_back}")
         self._mids.restore(state["mids"])
@@ -314,7 +355,8 @@ SPECS: tuple[MetricSpec, ...] = (
         (_LOOK_BACK,),
         "ratio",
         "forecast of the next five minutes' volatility, a year: HAR where it has beaten an EWMA, else that EWMA",
-        "from an hour of five-minute bars on (EWMA); HAR from a day of them and 48 scored forecasts",
+        "from an hour of five-minute bars on (EWMA); HAR from a day of them and 48 scored forecasts; bars from before "
+        "count",
         lambda look_back: _bind_forecast("forecast", look_back),
         "volatility",
     ),
@@ -324,7 +366,7 @@ SPECS: tuple[MetricSpec, ...] = (
         "ratio",
         "by how much HAR beat the EWMA out of sample (1 - ratio of their QLIKE); above 0 vol_forecast shows HAR, "
         "else the EWMA",
-        "from a day of five-minute bars and 48 scored forecasts on",
+        "from a day of five-minute bars and 48 scored forecasts on; bars from before count",
         lambda look_back: _bind_forecast("skill", look_back),
         "volatility",
     ),

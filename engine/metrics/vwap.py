@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.history import MINUTE, Bars, session_of
 from engine.metrics.anchored import since
-from engine.metrics.batch import Batch, Bools, Floats, Quotes
+from engine.metrics.batch import Batch, Floats, Quotes
 from engine.metrics.calculator import State
 from engine.metrics.spec import Bound, Context, MetricSpec, Param
 from engine.metrics.windows import (
@@ -28,11 +28,10 @@ from engine.metrics.windows import (
     Sums,
     check_state,
     exact_product,
+    plus_where,
     to_floats,
 )
 from engine.tape import NO_ASK, NO_BID, Ints
-
-_SAFE = 1 << 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +172,9 @@ class VwapCalculator:
         day, before, _ = self._before
         same_day = window.session_start() // DAY == day
         return (
-            _plus(sums[0], before[0], same_day),
-            _plus(sums[1], before[1], same_day),
-            _plus(sums[2], before[2], same_day),
+            plus_where(sums[0], before[0], same_day),
+            plus_where(sums[1], before[1], same_day),
+            plus_where(sums[2], before[2], same_day),
         )
 
     # ---- its parts
@@ -208,14 +207,6 @@ class VwapCalculator:
     def _deviation(self, moments: _Moments, mids: Floats) -> Floats:
         sigma = np.where(moments.sigma > 0, moments.sigma, np.nan)
         return ((mids - 2.0 * moments.centre) / 2 - moments.beyond) / sigma
-
-
-def _plus(sums: Exact, more: int, where: Bools) -> Exact:
-    """sums + more, where it applies; exact."""
-    if sums.dtype == object or abs(more) >= _SAFE or bool(np.any(np.abs(sums) >= _SAFE)):
-        wide: Exact = sums.astype(object) + np.where(where, np.array(more, object), 0)
-        return wide
-    return sums + np.where(where, more, 0)
 
 
 _W = Param("W", "anchored", "session", "session (the UTC day of the latest trade), start, a window, or a UTC time")

@@ -371,3 +371,11 @@ def _minus(a: Exact, b: Exact) -> Exact:
     wide = object in (a.dtype, b.dtype)
     difference: Exact = a.astype(object) - b.astype(object) if wide else a - b
     return difference
+
+
+def plus_where(sums: Exact, more: int, where: NDArray[np.bool_]) -> Exact:
+    """sums + more, where it applies; exact."""
+    if sums.dtype == object or abs(more) >= _SAFE // 2 or bool(np.any(np.abs(sums) >= _SAFE // 2)):
+        wide: Exact = sums.astype(object) + np.where(where, np.array(more, object), 0)
+        return wide
+    return sums + np.where(where, more, 0)

@@ -27,7 +27,8 @@ from tests.engine.tapes import INSTRUMENT, Recorder, push, random_messages
 
 SECOND = 1_000_000_000
 START = MIDNIGHT + 10 * 3600 * SECOND
-WARM = "vwap,vwap_band(1),vwap(start),vwap(1h),poc,vah,val,vpin(50,20),vpin_pct(50,20),vpin_null(50,20)"
+WARM = "cvd,volume(session),share(session),trades(session),volume_quote(session),"
+WARM += "vwap,vwap_band(1),vwap(start),vwap(1h),poc,vah,val,vpin(50,20),vpin_pct(50,20),vpin_null(50,20)"
 
 
 def warm_market(trades: list[PastTrade], text: str = WARM, **more: Any) -> Market:
@@ -359,7 +360,7 @@ def test_what_was_learned_survives_a_restart_and_is_not_learned_twice() -> None:
 
 
 def test_no_other_metric_is_touched_by_bars() -> None:
-    text = "cvd,delta(1h),volume(start),vwap(start),vwap(1h),vpin_fill(50),ti(1h),ofi(10s),trades(session)"
+    text = "cvd(start),delta(1h),volume(start),vwap(start),vwap(1h),vpin_fill(50),ti(1h),ofi(10s),ti_z(session)"
     cold, warm = Recorder(text), Recorder(text)
     a, b = Market(INSTRUMENT, [cold]), Market(INSTRUMENT, [warm])
     b.learn(bars_of(random_past(15, MIDNIGHT, START)))
@@ -369,3 +370,86 @@ def test_no_other_metric_is_touched_by_bars() -> None:
     a.finish()
     b.finish()
     assert warm.read == cold.read
+
+
+def test_session_flow_is_that_of_all_trades_since_midnight() -> None:
+    trades = random_past(21, MIDNIGHT - 7200 * SECOND, START)
+    market = warm_market(trades)
+    live(market, START + SECOND, "2700.00", "2.5", -1)
+    today = [x for x in trades if x.t >= MIDNIGHT] + [PastTrade(START + SECOND, 270_000, 2500, -1)]
+    bought, sold = (sum(x.qty for x in today if x.side == side) for side in (1, -1))
+    assert value(market, "cvd") == (bought - sold) / 1000
+    assert value(market, "volume(session)") == sum(x.qty for x in today) / 1000
+    assert value(market, "share(session)") == bought / (bought + sold)
+    assert value(market, "trades(session)") == len(today)
+    assert value(market, "volume_quote(session)") == pytest.approx(sum(x.qty * x.px for x in today) / 1e5, rel=1e-9)
+    told = market.warmed(parse_metric("cvd"))
+    assert told is not None
+    assert "minute bars" in told
+    assert value(market, "cvd(start)") == -2.5
+    assert market.warmed(parse_metric("cvd(start)")) is None
+    assert market.warmed(parse_metric("ti_z(session)")) is None
+    view = market_view(market, ViewRequest(series_step=60 * SECOND, series_columns=3), ())
+    assert view.series.warmed
+    assert view.series.cvd[-1] == value(market, "cvd")
+    live(market, MIDNIGHT + DAY, "2690.00", "3")
+    assert value(market, "cvd") == 3.0
+    view = market_view(market, ViewRequest(series_step=60 * SECOND, series_columns=3), ())
+    assert not view.series.warmed
+    assert view.series.cvd[-1] == 3.0
+
+
+def test_bars_without_sides_tell_volumes_only() -> None:
+    plain = replace(bars_of(random_past(22, MIDNIGHT, START)), sided=False)
+    plain = replace(plain, bought=plain.bought * 0, trades=plain.trades * 0)
+    market = Market(INSTRUMENT, metrics=parse_metrics(WARM), chart=True)
+    market.learn(plain)
+    live(market, START + SECOND, "2700.00", "2.5")
+    assert value(market, "volume(session)") == (int(plain.volume.sum()) + 2500) / 1000
+    assert market.warmed(parse_metric("volume(session)")) is not None
+    for name, alone in (("cvd", 2.5), ("share(session)", 1.0), ("trades(session)", 1.0)):
+        assert value(market, name) == alone
+        assert market.warmed(parse_metric(name)) is None
+    assert not market_view(market, ViewRequest(), ()).series.warmed
+
+
+def test_the_forecast_of_volatility_stands_on_bars_until_the_tape_has_its_own() -> None:
+    rng = np.random.default_rng(5)
+    count, step = 9 * 288, 5 * MINUTE
+    level = np.exp(0.6 * np.sin(np.arange(count) / 40) + 0.3 * rng.standard_normal(count))
+    moves = np.rint(40 * level * rng.standard_normal(count)).astype(np.int64)
+    close = 2_000_000 + np.cumsum(moves) - moves.sum()
+    opened = close - moves
+    reach = np.rint(20 * level * (1 + rng.random((2, count)))).astype(np.int64)
+    high, low = np.maximum(opened, close) + reach[0], np.minimum(opened, close) - reach[1]
+    ones = np.ones(count, np.int64)
+    start = START // step * step
+    times = start - step * np.arange(count, 0, -1)
+    bars = Bars(step, times, opened, high, low, close, ones * 10, ones * 5, np.zeros(count), ones)
+    asked = "vol_forecast(7d),vol_skill(7d)"
+    market = Market(INSTRUMENT, metrics=parse_metrics(asked), chart=True)
+    market.learn(bars)
+    live(market, START)
+    found, metric = value(market, "vol_forecast(7d)"), parse_metric("vol_forecast(7d)")
+    assert value(market, "vol_skill(7d)") is not None
+    told = market.warmed(metric)
+    assert told is not None
+    assert told.endswith("bars of 5 minutes before the start, by their range")
+    # The estimator of Garman and Klass of the last bars is of the size of the forecast.
+    ranges = 0.5 * np.log(high / low) ** 2 - (2 * np.log(2) - 1) * np.log(close / opened) ** 2
+    year = np.sqrt(ranges[-12:].mean() * 365.25 * 288)
+    assert found is not None
+    assert found == pytest.approx(year, rel=0.6)
+    again = Market(INSTRUMENT, chart=True)
+    resume(again, unpack(seal(*pack(checkpoint_of(market)))))
+    assert value(again, "vol_forecast(7d)") == found
+    assert again.warmed(metric) == told
+    late = Market(INSTRUMENT, chart=True)  # its panel is looked at for the first time when the market has run
+    late.learn(bars)
+    live(late, START)
+    assert value(late, "vol_forecast(7d)") == found
+    assert late.warmed(metric) == told
+    cold = Market(INSTRUMENT, metrics=parse_metrics(asked))
+    live(cold, START)
+    assert value(cold, "vol_forecast(7d)") is None
+    assert cold.warmed(metric) is None

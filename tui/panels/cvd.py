@@ -175,7 +175,10 @@ class CvdChart(RowPanel):
         role: Role = "buy" if turn > 0 else "sell" if turn < 0 else "text"
         last = fmt.price(last_known(series.price), view.instrument.price_digits)
         unit = fmt.foreign(view.instrument.unit, 8)
-        return ((role, f"{fmt.signed(value, 7)} {unit} {arrow}"), ("dim", f" {last} {step_text(series.step)}"))
+        shown = fmt.signed(value, 7)
+        if series.warmed:
+            shown = "~" + shown.strip()
+        return ((role, f"{shown} {unit} {arrow}"), ("dim", f" {last} {step_text(series.step)}"))
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
         """Price over CVD from 9 rows on, each at least 4 high; the last row is the time axis."""
