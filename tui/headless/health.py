@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: A market whose newest row is older than this is not healthy, s.
 STALE_S = 30.0
+#: A field may be added under the same number, not taken away or given another meaning.
+SCHEMA = 1
 _SOUND = ("LIVE", "UNVERIFIABLE", "NONE")
 
 
@@ -60,6 +62,7 @@ def picture(
         for market in markets.values()
     )
     return {
+        "schema": SCHEMA,
         "ok": state == "running" and bool(markets) and fine and not failures and not any(s.problem for s in sinks),
         "state": state,
         "time": _iso(now),

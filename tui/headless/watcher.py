@@ -24,6 +24,7 @@ from tui.delivery.building import destinations, open_courier
 from tui.delivery.courier import Courier
 from tui.delivery.desk import Desk
 from tui.delivery.notification import Notification, Origin, of_failure
+from tui.headless.counted import Counted
 from tui.headless.health import picture, write_health
 from tui.headless.log import Form, Level, LogLines
 from tui.headless.supervisor import Supervisor
@@ -71,6 +72,7 @@ class Watcher:
         self._signal: int | None = None
         self._health_failed = False
         self._told_failures = 0
+        self._suppressed = Counted()
 
     async def run(self) -> int:
         """Begin, watch, end."""
@@ -145,7 +147,7 @@ class Watcher:
             lost = self._origin != "live"
             fate = "are lost: what is not live is not kept" if lost else "wait for the next start"
             self._log.write("warning", "delivery", f"{left} alerts are not delivered yet; they {fate}", waiting=left)
-            code = code or (1 if lost else 0)
+            code = code or (1 if lost and self._signal is None else 0)
         await self._write_health("failed" if code else "stopped")
         if self._desk.terminal is not None:
             self._desk.terminal.restore()
@@ -160,10 +162,13 @@ class Watcher:
         self._desk.alert(event)
         if not event.delivered and event.kind in ("fired", "repeated", "held"):
             why = event.suppressed or event.reason or "held back"
-            self._log.write(
-                "info", "suppressed", f"{event.market} {event.rule}: {why}", event.t,
-                rule=event.rule, market=event.market, reason=why,
-            )  # fmt: skip
+            count = self._suppressed.tell((event.rule, event.market, why), event.t)
+            if count is not None:
+                times = f" ({count} times)" if count > 1 else ""
+                self._log.write(
+                    "info", "suppressed", f"{event.market} {event.rule}: {why}{times}", event.t,
+                    rule=event.rule, market=event.market, reason=why, count=count,
+                )  # fmt: skip
 
     def _told(self, note: Notification) -> None:
         self._log.write(

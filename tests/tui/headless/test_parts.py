@@ -17,6 +17,7 @@ from tests.tui.views import make_overview, make_view
 from tui.delivery.courier import SinkStatus
 from tui.delivery.silence import Silence
 from tui.headless import log as log_module
+from tui.headless.counted import Counted
 from tui.headless.health import picture, write_health
 from tui.headless.log import LogLines
 from tui.headless.supervisor import Supervisor
@@ -146,6 +147,16 @@ def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["health.json"]
     with pytest.raises(OSError, match="exists"):
         write_health(path / "x", told())
+
+
+def test_the_same_again_is_counted() -> None:
+    counted = Counted()
+    times = [0, 1, 59, 60, 61, 130, 100, 101]
+    assert [counted.tell("a", t * NS) for t in times] == [1, None, None, 3, None, 2, 1, None]
+    assert counted.tell("b", 0) == 1
+    for n in range(5000):
+        counted.tell(n, 0)
+    assert len(counted._since) <= 1000
 
 
 def test_silence_is_told_once_and_so_is_its_end() -> None:

@@ -261,6 +261,36 @@ async def test_a_market_that_can_not_be_had_is_told(tmp_path: Path, watch: Any) 
     assert "NOPE/USDT" in (tmp_path / "log.jsonl").read_text()
 
 
+def test_no_secret_is_left_anywhere(tmp_path: Path, watch: Any) -> None:
+    """In no line, no file, no process list: not the address, not the token, not the key."""
+    token = tmp_path / "token"
+    with Receiver() as receiver:
+        receiver.mood = 500
+        token.write_text(receiver.url.replace("t0ken", "FROM-FILE"))
+        token.chmod(0o600)
+        settings = config(
+            tmp_path,
+            RULE + '[[sinks]]\nname = "a"\nkind = "webhook"\nurl_env = "HOOK"\nsecret_env = "KEY"\n'
+            f'[[sinks]]\nname = "b"\nkind = "webhook"\nurl_file = "{token}"\nsecret_env = "KEY"\n'
+            '[[sinks]]\nname = "c"\nkind = "webhook"\nurl_env = "GONE"\n',
+        )
+        gone = "http://127.0.0.1:1/s3cret-path?token=t0ken"
+        one = watch("sim:BTC/USDT", "--config", str(settings), HOOK=receiver.url, KEY="s1gning-key", GONE=gone)
+        one.sees("delivery", 3)
+        until(lambda: len(receiver.seen) >= 4, "tries")
+        health = tmp_path / "state" / "flowtape" / "watch.json"
+        until(lambda: health.exists() and "HTTP 500" in health.read_text(), "the problem in the health file")
+        arguments = Path(f"/proc/{one.process.pid}/cmdline").read_bytes()
+        assert one.ends(signal.SIGTERM) == 0
+    written = json.dumps(one.lines) + "".join(one.errors) + arguments.decode()
+    for file in (tmp_path / "state").rglob("*"):
+        if file.is_file():
+            written += file.read_bytes().decode("latin-1")
+    for secret in ("s3cret-path", "t0ken", "FROM-FILE", "s1gning-key"):
+        assert secret not in written, secret
+    assert all("webhook-signature" in headers for _, headers, _ in receiver.seen)
+
+
 def test_systemd_is_told(tmp_path: Path, watch: Any) -> None:
     name = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
