@@ -186,9 +186,9 @@ class FlowtapeApp(FlowVariables):
         now = self.clock()
         self._frames.append(now)
         self._ticks += 1
-        quiet = self.screen is not self.main or self.main.chosen.paused_at is not None
+        quiet = self.screen is not self.main or self.main.still
         if quiet and self._ticks % 5:
-            return  # under a dialog or while paused, twice a second will do
+            return  # under a dialog or while nothing moves, twice a second will do
         try:
             delivery = self.calling.tick(lambda: self.monitor.overview().unseen)
             if delivery != self.main.status.delivery:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.position import Position
 
 #: Frames after which a recording that stands still has told all, and which of the later ones are looked at still.
-_LAST_LOOKS, _SELDOM = 20, 20
+_LAST_LOOKS, _SELDOM = 20, 4
 _REPLAY_ONLY = frozenset(action.action.partition("(")[0] for action in ACTIONS if action.replay)
 
 
@@ -167,9 +167,14 @@ class MainScreen(Screen[None]):
         playing = overview.playing if stands_still(overview) else None
         self._same = self._same + 1 if playing is not None and playing == self._stood_at else 0
         self._stood_at = playing
-        if self._same > _LAST_LOOKS and self._same % _SELDOM:
+        if self.still and self._same % _SELDOM:
             return
         self._frame(overview, force=False)
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing can change but by the user: few frames will do."""
+        return self.chosen.paused_at is not None or self._same > _LAST_LOOKS
 
     def show_again(self) -> None:
         """A frame at once, also of slow panels and when paused: the user has just changed what is shown."""
@@ -440,6 +445,7 @@ class MainScreen(Screen[None]):
     def action_playback(self) -> None:
         """Stop or go on playing."""
         playback, playing = self.monitor.playback, self.monitor.overview().playing
+        self._same = 0
         if playback is not None:
             if playing is not None and playing.paused:
                 playback.resume()
@@ -462,4 +468,5 @@ class MainScreen(Screen[None]):
             wanted = max(wanted, playing.start)
         if playing.end is not None:
             wanted = min(wanted, playing.end)
+        self._same = 0
         playback.seek(wanted)
