@@ -14,9 +14,13 @@ from pathlib import Path
 
 from tui.commands.finding import Finding, Level
 from tui.commands.reach import reach
+from tui.commands.screen import ScreenSettings, no_arguments, screen_settings
 from tui.commands.validators import VALIDATORS
 from tui.config.loading import load
+from tui.config.model import Config
 from tui.config.paths import themes_dir
+from tui.driver.answers import Answers, ask_terminal
+from tui.driver.choice import DriverChoice
 from tui.terminal import Color, Terminal, detect
 from tui.tmux import Run, ask, run_command
 from tui.untrusted import escape_text
@@ -57,12 +61,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 when something failed, else 0. UsageError for a name that is no exchange or market."""
     config = getattr(args, "config", None)
+    loaded = load(config, validators=VALIDATORS)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
     findings = [
         *python_and_packages(),
-        *terminal(os.environ, interactive=sys.stdin.isatty() and sys.stdout.isatty(), size=_size()),
+        *terminal(os.environ, interactive=interactive, size=_size(), config=loaded.config),
+        *(answers(os.environ) if interactive else ()),
         *configuration(config, os.environ),
         *notifications(config, os.environ),
-        *reach(args.venues, load(config, validators=VALIDATORS)),
+        *reach(args.venues, loaded),
     ]
     for line in report(findings):
         print(line)
@@ -130,9 +137,12 @@ def terminal(
     size: tuple[int, int] | None,
     run: Run = run_command,
     platform: str = sys.platform,
+    config: Config | None = None,
 ) -> Iterator[Finding]:
-    """What the monitor will look like here. `size` is (columns, rows)."""
-    found = detect(environ, platform=platform)
+    """What the monitor will look like here, and how it is sent. `size` is (columns, rows)."""
+    config = config or Config()
+    settings = screen_settings(no_arguments(), config, environ, platform)
+    found = settings.terminal
     if interactive:
         yield Finding("ok", "terminal", f"TERM={found.term or 'not set'}" + (", over SSH" if found.ssh else ""))
     else:
@@ -150,10 +160,48 @@ def terminal(
         yield from _tmux(found, run)
     elif found.multiplexer == "screen":
         yield Finding("ok", "screen", "colours are kept to 256")
+    yield _mouse(settings, config, found)
+    yield _driver(settings.driver)
     if found.ssh:
+        thrifty = settings.driver.name == "thrifty"
+        advice = "for a metered link: --low-bandwidth" if thrifty else "over a slow link: --low-bandwidth, or `ssh -C`"
+        yield Finding("ok", "SSH", "pictures cross the network", advice)
+
+
+def _mouse(settings: ScreenSettings, config: Config, found: Terminal) -> Finding:
+    reason = "asked for" if config.terminal.mouse != "auto" else "over SSH" if found.ssh else "not over SSH"
+    return Finding("ok", "mouse", f"{'on' if settings.mouse else 'off'} ({reason})")
+
+
+def _driver(choice: DriverChoice) -> Finding:
+    if choice.name == "thrifty":
+        return Finding("ok", "driver", f"thrifty: only what changes is sent ({choice.reason})")
+    text = f"stock: Textual's own, which sends several times as much ({choice.reason})"
+    return Finding("ok", "driver", text, "if the terminal is a modern one: --driver thrifty")
+
+
+def answers(
+    environ: Mapping[str, str], ask: Callable[[bool], Answers] = lambda mode: ask_terminal(0, 1, ask_mode=mode)
+) -> Iterator[Finding]:
+    """What the terminal itself says. `ask` gets whether to ask about synchronised output."""
+    try:
+        said = ask(environ.get("TERM_PROGRAM") != "Apple_Terminal")  # which would print a part of the question
+    except OSError as error:
+        yield Finding("warn", "round trip", f"the terminal cannot be asked: {error.strerror or error}")
+        return
+    if said.round_trip is None:
         yield Finding(
-            "ok", "SSH", "pictures cross the network", "over a slow link: fps = 5 in the configuration, or `ssh -C`"
+            "warn",
+            "round trip",
+            "the terminal does not answer: pictures are sent as fast as it takes them, whatever lies between",
+            "over a slow link: --low-bandwidth",
         )
+    else:
+        yield Finding("ok", "round trip", f"{1000 * said.round_trip:.0f} ms to the terminal and back")
+    if said.synchronised:
+        yield Finding("ok", "whole pictures", "the terminal shows each one at once (synchronised output)")
+    else:
+        yield Finding("ok", "whole pictures", "no synchronised output: a change may be seen half done for a moment")
 
 
 def _room(columns: int, rows: int) -> Finding:

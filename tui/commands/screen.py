@@ -44,6 +44,13 @@ def add_screen_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def no_arguments() -> argparse.Namespace:
+    """As when no option of the screen was given."""
+    parser = argparse.ArgumentParser()
+    add_screen_arguments(parser)
+    return parser.parse_args([])
+
+
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
     """What is in effect."""

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tui.commands import doctor
-from tui.commands.doctor import Finding, configuration, notifications, python_and_packages, report, terminal
+from tui.commands.doctor import Finding, answers, configuration, notifications, python_and_packages, report, terminal
+from tui.config.model import Config, Layout, Terminal
+from tui.driver.answers import Answers
 
 UTF8 = {"LANG": "en_US.UTF-8"}
 
@@ -70,6 +72,8 @@ def test_a_good_terminal_needs_nothing() -> None:
         ("size", "ok", ""),
         ("colours", "ok", ""),
         ("characters", "ok", ""),
+        ("mouse", "ok", ""),
+        ("driver", "ok", ""),
     ]
 
 
@@ -81,10 +85,49 @@ def test_a_poor_terminal_gets_advice() -> None:
         "size": "fail",
         "colours": "warn",
         "characters": "warn",
+        "mouse": "ok",
+        "driver": "ok",
         "SSH": "ok",
     }
     assert "60 by 16" in found["size"].advice
-    assert all(finding.advice for finding in found.values())
+    assert found["mouse"].text == "off (over SSH)"
+    assert "TERM=dumb" in found["driver"].text
+    assert all(finding.advice for name, finding in found.items() if name != "mouse")
+
+
+def test_what_the_configuration_overrides_is_called_asked_for() -> None:
+    config = Config(terminal=Terminal(color="16", mouse="off", driver="stock"), layout=Layout(glyphs="block"))
+    environ = {"TERM": "xterm-kitty", **UTF8}
+    found = _by_name(list(terminal(environ, interactive=True, size=None, platform="linux", config=config)))
+    assert found["colours"].text.startswith("16 colours (asked for)")
+    assert found["characters"].text == "block (asked for)"
+    assert found["mouse"].text == "off (asked for)"
+    assert found["driver"].text.startswith("stock")
+    assert found["driver"].text.endswith("(asked for)")
+
+
+@pytest.mark.parametrize(
+    ("said", "level", "text", "whole"),
+    [
+        (Answers(0.0424, True), "ok", "42 ms", "at once"),
+        (Answers(0.2, None), "ok", "200 ms", "half done"),
+        (Answers(None, None), "warn", "does not answer", "half done"),
+    ],
+)
+def test_what_the_terminal_says_itself(said: Answers, level: str, text: str, whole: str) -> None:
+    found = _by_name(list(answers({}, lambda mode: said)))
+    assert found["round trip"].level == level
+    assert text in found["round trip"].text
+    assert whole in found["whole pictures"].text
+
+
+def test_a_terminal_that_cannot_be_asked() -> None:
+    def ask(mode: bool) -> Answers:
+        assert not mode
+        raise OSError(25, "Inappropriate ioctl for device")
+
+    (finding,) = answers({"TERM_PROGRAM": "Apple_Terminal"}, ask)
+    assert (finding.level, "cannot be asked" in finding.text) == ("warn", True)
 
 
 def test_colours_that_the_user_declined_are_no_defect() -> None:
