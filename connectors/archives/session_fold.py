@@ -86,7 +86,7 @@ class SessionFold:
 
     # ---- connections
 
-    def connected(self, recv: int, connection: int) -> None:
+    def connected(self, recv: int, connection: int | None) -> None:
         """The connection has begun anew: so does the book; trades may be missing."""
         ts = self._clock or recv
         if connection == self._book_from:
@@ -113,6 +113,8 @@ class SessionFold:
         ts = message.ts
         if not self._plausible(recv, ts, where):
             return
+        if self._book_from not in (None, connection):
+            self.connected(recv, self._book_from)  # it goes on in another recording
         self._book_from = connection
         verdict = self._rule.take(message.body)
         if isinstance(verdict, Step):
@@ -204,6 +206,8 @@ class SessionFold:
         fills = [fill for fill in message.fills if self._plausible(recv, fill.ts, where, history=message.history)]
         if not fills:
             return
+        if self._trades_from not in (None, connection):
+            self.connected(recv, self._trades_from)
         self._trades_from = connection
         self._say(recv, fills[-1].ts, Channel.TRADES, Trust.LIVE)
         sequence = self._sequence

@@ -83,6 +83,7 @@ class Routes:
         self._faults = [Faults(path, notice) for path in lines.paths]
         self._connections: dict[tuple[int, str], _Connection] = {}
         self._by_name: dict[str, _Connection] = {}  # the newest of that name, in whatever file
+        self._numbers = 0
         self._receivers: dict[Key, Receiver | None] = {}
         self._answers: list[tuple[int, int, Where, Key, Update]] = []  # REST books whose time has not come
 
@@ -121,9 +122,8 @@ class Routes:
     # ---- connections
 
     def _connect(self, item: Item) -> _Connection:
-        before = self._connections.get((item.file, item.conn)) or self._by_name.get(item.conn)
-        number = before.number if before is not None else len(self._connections)
-        connection = _Connection(number, address=item.address)
+        before = self._connections.get((item.file, item.conn))
+        connection = _Connection(before.number if before is not None else self._number(), address=item.address)
         self._connections[(item.file, item.conn)] = self._by_name[item.conn] = connection
         for venue in self._venues:
             section = venue.section(item.address) if item.address else None
@@ -135,14 +135,18 @@ class Routes:
             for key in before.markets:
                 receiver = self._receivers.get(key)
                 if receiver is not None:
-                    receiver.connected(item.recv, number)
+                    receiver.connected(item.recv, connection.number)
         return connection
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
 
     def _of(self, item: Item) -> _Connection:
         """The connection a message came from; one whose beginning is not recorded goes on from another file."""
         connection = self._connections.get((item.file, item.conn))
         if connection is None:
-            connection = self._by_name.get(item.conn) or _Connection(len(self._connections))
+            connection = self._by_name.get(item.conn) or _Connection(self._number())
             self._connections[(item.file, item.conn)] = self._by_name[item.conn] = connection
         return connection
 

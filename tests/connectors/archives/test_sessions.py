@@ -274,6 +274,37 @@ def test_parts_of_a_session_go_on_in_one_another_in_whatever_order_they_are_give
             assert got.signed(market) == whole.signed(market)
 
 
+def test_two_recordings_made_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    lines = [line.replace('"ws.2"', '"ws.1"') for line in two_connections() if '"ws.1"' not in line]
+    spot = write(tmp_path / "spot.zst", lines)
+    linear = write(tmp_path / "linear.zst", [line for line in two_connections() if '"ws.2"' not in line])
+    got = read_all(linear, spot)
+    assert set(got.archive.markets) == {PERP, COINS}
+    for market in (PERP, COINS):
+        assert got.statuses(market, Channel.BOOK) == [(Trust.LIVE, Reason.NONE)]
+        assert got.holes(market) == []
+
+
+def test_a_later_recording_of_the_same_market_begins_anew(tmp_path: Path) -> None:
+    later = [
+        header(),
+        connect("ws.1", LINEAR, 60.0),
+        recv("ws.1", 60.1, book(6_010, 3, "delta", [["100.10", "9"]], [])),  # of before its snapshot
+        recv("ws.1", 60.2, trade(6_020, "Sell", "100.10", "1", uuid(40))),
+        recv("ws.1", 60.3, book(6_030, 90, "snapshot", [["100.00", "1"]], [["100.30", "1"]])),
+    ]
+    one, two = write(tmp_path / "1.zst", two_connections()), write(tmp_path / "2.zst", later)
+    got = read_all(two, one)
+    assert got.statuses(PERP, Channel.BOOK) == [
+        (Trust.LIVE, Reason.NONE),
+        (Trust.STALE, Reason.DISCONNECTED),
+        (Trust.LIVE, Reason.NONE),
+    ]
+    assert got.holes(PERP) == [(-1, -1)]
+    assert dict_book(got.rows[PERP])[0] == {1000: 100}
+    assert got.signed(PERP) == -0.75
+
+
 @pytest.mark.parametrize("span", [1, 20_000_000, 10**12])
 def test_any_cut_into_stretches_gives_the_same_rows(tmp_path: Path, span: int) -> None:
     path = write(tmp_path / "s.zst", two_connections())
