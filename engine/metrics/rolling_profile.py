@@ -36,6 +36,9 @@ class RollingProfile:
         self._dropped = 0
         self._ledger = Ledger()
         self._held = (0, 0)  # rows in the ledger: first, one past the last; counted from the first row ever
+        #: Of a session whose first rows are gone: its UTC day, its first row counted from the first row ever.
+        self._session = (-1, 0)
+        self._before: tuple[Ledger, tuple[int, int]] | None = None  # its ledger and rows, once the next one was read
         self._known: dict[str, tuple[int, int, float]] = {}  # by field: rows, value
 
     def update(self, batch: Batch) -> None:
@@ -45,10 +48,9 @@ class RollingProfile:
     def sample(self, field: str, times: Ints) -> Floats:
         name, _, width = field.partition(":")
         end = self._rows[0].searchsorted(times, "right")
-        begin = self._begin(times, end)
         out = np.full(len(times), np.nan)
-        for i, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
-            rows = (first + self._dropped if self._span != "start" else 0, last + self._dropped)
+        for i, (first, last) in enumerate(zip(self._begin(times, end).tolist(), end.tolist(), strict=True)):
+            rows = (first, last + self._dropped)
             if rows[0] == rows[1]:
                 continue
             known = self._known.get(field)
@@ -61,18 +63,26 @@ class RollingProfile:
         return out
 
     def _begin(self, times: Ints, end: Ints) -> Ints:
+        """First row of the window that ends with each `end`, counted from the first row ever."""
         clock = self._rows[0]
         if isinstance(self._span, int):
-            return clock.searchsorted(times - self._span, "right").astype(np.int64)
+            return clock.searchsorted(times - self._span, "right") + self._dropped
         if self._span == "start" or not len(clock):
             return np.zeros(len(times), np.int64)
-        return clock.searchsorted(clock[np.maximum(end - 1, 0)] // DAY * DAY, "left").astype(np.int64)
+        days = clock[np.maximum(end - 1, 0)] // DAY
+        day, first = self._session
+        return np.where(days == day, first, clock.searchsorted(days * DAY, "left") + self._dropped)
 
     def _move(self, first: int, last: int) -> None:
         """Let the ledger hold the rows first ... last - 1."""
+        if self._before is not None and first < self._held[0]:  # back to the session before
+            self._ledger, self._held = self._before
+            self._before = None
         was_first, was_last = self._held
         self._held = (first, last)
         if first >= was_last or last <= was_first:
+            if was_first < self._dropped and was_last > was_first:  # rows that are gone are in it
+                self._before = self._ledger, (was_first, was_last)
             self._ledger = Ledger()
             self._add(first, last, 1)
             return
@@ -101,9 +111,18 @@ class RollingProfile:
     def advance(self, t: int) -> None:
         at = np.array([t])
         end = self._rows[0].searchsorted(at, "right")
-        first, last = int(self._begin(at, end)[0]), int(end[0])
+        first, last = int(self._begin(at, end)[0]) - self._dropped, int(end[0])
         if self._span == "start":  # nothing leaves: what is in the ledger need not be kept but for the last price
             self._move(0, max(self._held[1], last + self._dropped))
+            gone = last - 1
+        elif self._span == "session":  # nothing leaves before all of it does
+            if last:
+                begins, ends = first + self._dropped, last + self._dropped
+                self._session = (int(self._rows[0][last - 1]) // DAY, begins)
+                if self._held[0] != begins or self._held[1] < ends:
+                    self._move(begins, ends)
+                if self._before is not None and self._before[1][0] < begins:
+                    self._before = None
             gone = last - 1
         else:
             held = (max(self._held[0], first + self._dropped), max(self._held[1], first + self._dropped))
@@ -120,9 +139,14 @@ class RollingProfile:
         return self._ledger.levels()
 
     def state(self) -> State:
+        if self._before is not None:  # what was read ahead of the next session is read again from its rows
+            self._ledger, self._held = self._before
+            self._before = None
+            self._known.clear()
         return {
             "kind": "rolling profile",
-            "version": 1,
+            "version": 2,
+            "session": list(self._session),
             "span": self._span,
             "rows": self._rows.state(),
             "dropped": self._dropped,
@@ -131,7 +155,8 @@ class RollingProfile:
         }
 
     def restore(self, state: State) -> None:
-        check_state(state, "rolling profile", 1)
+        check_state(state, "rolling profile", 2)
+        self._session, self._before = (state["session"][0], state["session"][1]), None
         if state["span"] != self._span:
             raise ValueError(f"state of a profile over {state['span']}, not {self._span}")
         self._rows.restore(state["rows"])

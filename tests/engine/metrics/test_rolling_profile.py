@@ -14,7 +14,7 @@ from engine.metrics.rolling_profile import RollingProfile
 from engine.metrics.value_area import binned, point_of_control, value_area
 from engine.metrics.volume_nodes import nearest, nodes
 from tests.engine.metrics.cuts import Fill, batch_of, every_event, fold, random_cuts
-from tests.engine.metrics.tapes import BEFORE_MIDNIGHT, LINEAR, SECOND, in_span, instants, random_tape
+from tests.engine.metrics.tapes import BEFORE_MIDNIGHT, DAY, LINEAR, SECOND, in_span, instants, random_tape
 
 NAMES = ("poc", "vah", "val", "hvn", "lvn")
 
@@ -111,3 +111,25 @@ def test_names_take_a_window() -> None:
     assert parse_metric("hvn(5,4h)").args == (5, 4 * 3_600 * SECOND)
     with pytest.raises(MetricError, match="at most 7 days"):
         parse_metric("poc(1,8d)")
+
+
+def test_a_session_is_held_as_its_profile_and_can_be_read_on_both_sides_of_midnight() -> None:
+    midnight = BEFORE_MIDNIGHT // DAY * DAY + DAY
+    before = [Fill(midnight - (500 - i) * SECOND, 1 + i % 3, 1, 100 + i % 5) for i in range(500)]
+    after = [Fill(midnight + i * SECOND, 2, -1, 200 + i % 3) for i in range(50)]
+    profile = RollingProfile(LINEAR, "session")
+    profile.update(batch_of(before, before[0].t))
+    profile.advance(before[400].t)
+    assert len(profile.state()["rows"][0]) == 100, "what is in the ledger is not held twice"
+    profile.update(batch_of(after, before[-1].t))
+    for t, fills in ((after[9].t, after[:10]), (before[450].t, before[:451]), (after[20].t, after[:21])):
+        for name in ("poc", "vah", "val", "hvn"):
+            wanted = reference(name, fills, 1)
+            assert profile.sample(f"{name}:1", np.array([t]))[0] == pytest.approx(wanted, rel=1e-12, nan_ok=True)
+    again = RollingProfile(LINEAR, "session")
+    again.restore(profile.state())
+    for each in (profile, again):
+        assert each.sample("poc:1", np.array([before[450].t]))[0] == reference("poc", before[:451], 1)
+        each.advance(after[30].t)
+        assert each.sample("poc:1", np.array([after[40].t]))[0] == reference("poc", after[:41], 1)
+        assert len(each.state()["rows"][0]) == 20
