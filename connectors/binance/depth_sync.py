@@ -37,6 +37,7 @@ class DepthSync:
         self._buffer: deque[Depth] = deque(maxlen=limit)  # the oldest fall out: a later snapshot covers them
         self._last: int | None = None  # last update in the book; None while there is no book
         self._joined = False  # whether a delta has followed the snapshot
+        self._from = 0  # the update that the last delta followed
 
     @property
     def synced(self) -> bool:
@@ -64,7 +65,7 @@ class DepthSync:
         if last is None:
             return self._keep(d)
         if self._joined and d.last > last and (d.first == last + 1 if self._spot else d.previous == last):
-            self._last = d.last  # the usual case, in one step: it follows the delta before it
+            self._from, self._last = last, d.last  # the usual case, in one step: it follows the delta before it
             return Step.APPLY
         step = self._follow(d)
         if step is Step.GAP:
@@ -82,13 +83,13 @@ class DepthSync:
             return None
         kept = list(self._buffer)
         follow: list[Depth] = []
-        last, joined = self._last, self._joined
+        before = self._last, self._joined, self._from
         self._last, self._joined = s.last_update, False
         for d in kept:
             # Inside the buffer the deltas are consecutive, so only the first that is not old can fail.
             step = self._follow(d)
             if step is Step.GAP:
-                self._last, self._joined = last, joined
+                self._last, self._joined, self._from = before
                 return None
             if step is Step.APPLY:
                 follow.append(d)
@@ -98,11 +99,14 @@ class DepthSync:
     def _follow(self, d: Depth) -> Step:
         assert self._last is not None
         # Before the first delta spot drops u <= lastUpdateId, futures u < lastUpdateId; later on both u <= previous u.
+        start = d.first - 1 if self._spot else d.previous
         if d.last < self._last or (d.last == self._last and (self._joined or self._spot)):
-            return Step.OLD
+            # What comes twice or late does not begin after the last one did. Else a number was garbled upwards, which
+            # must not make all that follows look old.
+            return Step.GAP if self._joined and start > self._from else Step.OLD
         if not self._continues(d):
             return Step.GAP
-        self._last, self._joined = d.last, True
+        self._last, self._joined, self._from = d.last, True, start
         return Step.APPLY
 
     def _continues(self, d: Depth) -> bool:

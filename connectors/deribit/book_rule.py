@@ -1,7 +1,8 @@
 """Which updates make a Deribit book: a snapshot, and changes that each name the one before.
 
 https://docs.deribit.com/subscriptions/orderbook/bookinstrument_nameinterval: `prev_change_id` of a change equals
-`change_id` of the message before it, else messages are missing, and the channel is subscribed to anew.
+`change_id` of the message before it, else messages are missing, and the channel is subscribed to anew. Only what came
+twice may fail to follow: a number that was garbled upwards must not make everything after it look old.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class DeribitBook:
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._before: int | None = None  # the message that the last one followed; None: that was a snapshot
 
     @property
     def synced(self) -> bool:
@@ -24,22 +26,22 @@ class DeribitBook:
 
     def reset(self) -> None:
         """See BookRule."""
-        self._last = None
+        self._last = self._before = None
 
     def take(self, message: object) -> Verdict:
         """See BookRule."""
         assert isinstance(message, Book)
         m = message
         if m.snapshot:
-            self._last = m.change
-            # A snapshot has no levels to delete; a delete in it would be one of size 0.
+            self._last, self._before = m.change, None
             return (Update(m.ts, m.change, m.bids, m.asks, snapshot=True),)
-        if self._last is None:
+        last, before = self._last, self._before
+        if last is None:
             return Step.WAIT
-        if m.previous != self._last:
-            if m.change <= self._last:
-                return Step.OLD  # it came twice
-            self._last = None
-            return Broken(Reason.SEQUENCE_GAP)
-        self._last = m.change
-        return (Update(m.ts, m.change, m.bids, m.asks),)
+        if m.previous == last:
+            self._last, self._before = m.change, last
+            return (Update(m.ts, m.change, m.bids, m.asks),)
+        if before is not None and (m.change <= before or (m.change == last and m.previous == before)):
+            return Step.OLD
+        self.reset()
+        return Broken(Reason.SEQUENCE_GAP)

@@ -195,6 +195,16 @@ def test_the_buffer_is_bounded_and_keeps_the_newest() -> None:
     assert sync.snapshot(snapshot(6)) == [delta(7, 7), delta(8, 8), delta(9, 9)]
 
 
+@pytest.mark.parametrize("market", [SPOT, USDM])
+def test_a_number_garbled_upwards_does_not_make_all_that_follows_look_old(market: MarketType) -> None:
+    sync = DepthSync(market)
+    sync.snapshot(snapshot(20))
+    assert sync.delta(delta(21, 25, 20)) is Step.APPLY
+    assert sync.delta(delta(26, 9_000_028, 25)) is Step.APPLY  # 28 it was
+    assert sync.delta(delta(21, 25, 20)) is Step.OLD  # what comes late still does
+    assert sync.delta(delta(29, 31, 28)) is Step.GAP
+
+
 def test_reset_forgets_the_book_and_the_buffer() -> None:
     sync = DepthSync(USDM)
     sync.snapshot(snapshot(20))

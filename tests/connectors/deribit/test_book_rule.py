@@ -48,6 +48,15 @@ def test_a_repeated_change_is_old() -> None:
     assert isinstance(take(rule, book_frame(12, 11)), Sequence)
 
 
+def test_a_number_garbled_upwards_does_not_make_all_that_follows_look_old() -> None:
+    rule = DeribitBook()
+    take(rule, book_frame(9, None))
+    assert isinstance(take(rule, book_frame(9_000_011, 9)), Sequence)
+    assert take(rule, book_frame(12, 11)) == Broken(Reason.SEQUENCE_GAP)
+    take(rule, book_frame(9_000_013, None))
+    assert take(rule, book_frame(14, 13)) == Broken(Reason.SEQUENCE_GAP)
+
+
 def test_a_snapshot_replaces_even_with_an_older_number_and_reset_forgets() -> None:
     rule = DeribitBook()
     take(rule, book_frame(9, None))

@@ -52,6 +52,7 @@ def test_mutated_frames() -> None:
         update = venue.update()
         take(mutated(rng.choice(OTHERS) if i % 3 == 0 else update, rng))
         take(update)
+        assert not rule.synced or last == venue.change, "it goes on, or says that it does not"
     assert refused > FRAMES // 4
     assert shown > FRAMES // 4
     assert memory() - before < 32 << 20
