@@ -81,7 +81,7 @@ class SessionLines:
             try:
                 x = _decode(line)
                 recv = _nanoseconds(x.ts)
-            except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, ValueError, RecursionError) as error:
                 faults.add(number, f"{str(error)[:120]} in {excerpt(line)}")
                 continue
             if x.t not in _KINDS:

@@ -126,7 +126,7 @@ class Routes:
         connection = _Connection(before.number if before is not None else self._number(), address=item.address)
         self._connections[(item.file, item.conn)] = self._by_name[item.conn] = connection
         for venue in self._venues:
-            section = venue.section(item.address) if item.address else None
+            section = _section(venue, item.address)
             if section is not None:
                 self._speak(connection, venue, section)
                 break
@@ -225,14 +225,14 @@ class Routes:
     def _answered(self, item: Item) -> None:
         where = Where(item.file, item.number)
         for venue in self._venues:
-            section = venue.section(item.address)
+            section = _section(venue, item.address)
             if section is None:
                 continue
             try:
                 if self._listing is not None:
                     self._listing(venue, section, item.data)
                 found = venue.snapshot(section, item.address, item.data)
-            except (SourceError, FrameError) as error:
+            except (SourceError, FrameError, RecursionError) as error:
                 self.fault(where, str(error))
                 return
             if found is not None:
@@ -253,4 +253,12 @@ class Routes:
         for venue in self._venues:
             if venue.name == key.venue:
                 return self._receiver(key, venue.dialect(key.section))
+        return None
+
+
+def _section(venue: RecordedVenue, address: str) -> str | None:
+    """The section of an address; a damaged one is nobody's."""
+    try:
+        return venue.section(address) if address else None
+    except ValueError:
         return None

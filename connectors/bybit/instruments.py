@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -81,7 +81,7 @@ def read_listing(body: bytes) -> tuple[Listing, str]:
     """
     try:
         result = _decode_answer(body).result
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise SourceError(f"{VENUE}'s list of markets cannot be read: {str(e)[:200]}") from None
     kind = next((c for c in CATEGORIES if c == result.category), None)
     if kind is None:
@@ -90,7 +90,7 @@ def read_listing(body: bytes) -> tuple[Listing, str]:
     for entry in result.entries:
         try:
             listed.append(_listed(kind, _decode_entry(entry)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError, OSError, InvalidOperation):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError, ValueError, OSError):
             skipped += 1
     if result.entries and not listed:
         raise SourceError(f"{VENUE}'s list of {kind} markets has no entry that can be read")

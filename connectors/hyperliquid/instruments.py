@@ -77,13 +77,13 @@ def read_perpetuals(body: bytes) -> Listing:
     """The answer to `meta`. Entries that make no sense are skipped and counted; SourceError if none is left."""
     try:
         entries = _decode_perpetuals(body).universe
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise SourceError(f"{VENUE}'s list of perpetuals cannot be read: {str(e)[:200]}") from None
     listed, skipped = [], 0
     for entry in entries:
         try:
             coin = _decode_coin(entry)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             skipped += 1
             continue
         listed.append(Listed(perpetual(coin.name, coin.decimals), not coin.delisted))
@@ -95,13 +95,13 @@ def read_spot(body: bytes) -> Listing:
     first, is meant: anybody may deploy a token of any name."""
     try:
         answer = _decode_spot(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise SourceError(f"{VENUE}'s list of spot markets cannot be read: {str(e)[:200]}") from None
     tokens: dict[int, _Token] = {}
     for raw in answer.tokens:
         try:
             token = _decode_token(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         tokens[token.index] = token
     found: dict[str, tuple[bool, Listed]] = {}
@@ -110,7 +110,7 @@ def read_spot(body: bytes) -> Listing:
         try:
             pair = _decode_pair(raw)
             base, quote = tokens[pair.tokens[0]], tokens[pair.tokens[1]]
-        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
             skipped += 1
             continue
         instrument = _instrument("spot", pair.name, _unified(base.name), _unified(quote.name), base.decimals)

@@ -38,6 +38,7 @@ from tests.connectors.archives.sessions import (
 )
 from tests.connectors.mutations import mutated
 
+LISTED = "https://api.bybit.com/v5/market/instruments-info?category=linear"
 PERP, COINS = "bybit:BTC/USDT:USDT", "bybit:BTC/USDT"
 
 
@@ -397,6 +398,26 @@ def test_a_book_is_known_as_far_as_the_recorded_stream_reaches(tmp_path: Path, l
     assert low is not None
     assert high is not None
     assert (round(low * tick, 1), round(high * tick, 1)) == (95.2, 105.1), "it moves with the touch"
+
+
+def test_hostile_lines_are_told_and_passed_over(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    lines = [
+        *two_connections(),
+        '{"t":"recv","conn":"ws.1","ts":' + deep,
+        recv("ws.1", 0.3, deep),
+        http(LISTED, 0.3, "x"),
+        json.dumps({"t": "http", "ts": BEGIN, "url": "http://[", "data": "{}"}, separators=(",", ":")),
+        '{"t":"http","ts":1,"url":"https://api.bybit.com/v5/market/x?category=spot","data":"{}"}',
+        json.dumps({"t": "http", "ts": BEGIN, "url": LISTED, "data": '"lotSizeFilter"' + deep}, separators=(",", ":")),
+        connect("ws.9", "ws://[::bad", 0.4),
+        recv("ws.1", 1e300, "{}"),
+        recv("ws.1", float("nan"), "{}"),
+    ]
+    got = read_all(write(tmp_path / "s.zst", lines))
+    assert got.signed(PERP) == 0.25
+    assert got.statuses(PERP, Channel.BOOK) == [(Trust.LIVE, Reason.NONE)]
+    assert sum("skipped" in notice for notice in got.notices) >= 5
 
 
 def test_damaged_sessions_give_what_they_hold_or_a_message(tmp_path: Path) -> None:
