@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from engine.alerts.lookback import Lookback
 from engine.alerts.machine import Gate, always
 from engine.alerts.roster import Roster
 from engine.alerts.rule import Rule
@@ -82,6 +83,7 @@ class Runtime:
         self._writing: asyncio.Future[str | None] | None = None
         self.markets: dict[str, Market] = {}
         self._broken: set[str] = set()  # faults that were told
+        self._lookbacks: dict[str, Lookback] = {}
         self._notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
         self._lag = 0.0
         self._rate: deque[tuple[float, int]] = deque(maxlen=41)
@@ -103,6 +105,8 @@ class Runtime:
             resumed = self._keeper.resumed(lambda: self._market(instrument), time.time_ns())
         market = self.markets[instrument.market] = resumed or self._market(instrument)
         self._roster.attach(market, self._keeper.alerts.pop(instrument.market, None) if self._keeper else None)
+        if self._chart:
+            self._lookbacks[instrument.market] = Lookback(market, self._metrics)
         source: object = self._live_feed(instrument)
         if self._warm and resumed is None and isinstance(source, History):
             task = asyncio.create_task(self._learn(market, source))
@@ -131,6 +135,7 @@ class Runtime:
         """The market's tape begins anew (a replay was sought backwards), and what it told with it."""
         self.markets.pop(market, None)
         self._roster.detach(market)
+        self._lookbacks.pop(market, None)
 
     def notice(self, source: str, text: str) -> None:
         """Something the user should read."""
@@ -310,6 +315,10 @@ class Runtime:
     def evidence(self, episode: str) -> EvidenceView | None:
         """What is kept of an episode (`AlertEvent.episode`); None when it is not known (any more)."""
         return self._roster.evidence(episode)
+
+    def lookback(self, market: str) -> Lookback | None:
+        """The last hour of a market's numbers; None without `chart`, or while the market is not known."""
+        return self._lookbacks.get(market)
 
     # ---- pictures
 

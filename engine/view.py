@@ -215,6 +215,32 @@ class EvidenceView:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How a number was spread over the seconds of it that are remembered."""
+
+    unit: str
+    span: int  # ns: so many known seconds
+    quantiles: tuple[tuple[float, float], ...] = ()  # (share of the seconds, value that they were below)
+    low: float = 0.0  # ends of the bins
+    high: float = 0.0
+    bins: tuple[int, ...] = ()  # seconds in each of as many equal parts of [low, high]; what lies beyond is in the last
+
+
+@dataclass(frozen=True, slots=True)
+class RulePreview:
+    """What a rule that is being written would have done over the last hour, each second looked at once."""
+
+    value: float | None  # of what is measured, now
+    spread: Spread | None = None
+    observed: int = 0  # ns
+    episodes: int | None = None  # None: nothing was observed
+    suppressed: int = 0
+    longest: int = 0  # ns
+    per_day: float | None = None
+    problem: str = ""  # why there is no rule yet: key and what is wrong with it
+
+
+@dataclass(frozen=True, slots=True)
 class HistogramRow:
     """What traded this session in one row of prices."""
 

@@ -206,6 +206,24 @@ ACTIONS: tuple[Action, ...] = (
         "Markets",
     ),
     Action("add_alert", ("a",), "Add alert", "Watch a metric for a level; kept in your configuration", "Alerts", APP),
+    Action(
+        "alert_here",
+        ("w",),
+        "Alert here",
+        "Watch a number of the focused panel, or a price of the ladder (there a double click does the same)",
+        "Alerts",
+    ),
+    Action(
+        "alert_list",
+        ("r",),
+        "Alerts and rules",
+        "All rules and what they told: open, edit, switch, snooze, delete",
+        "Alerts",
+        APP,
+    ),
+    Action(
+        "mute_all", ("M",), "Mute all alerts", "List alerts and announce none, by no channel; and back", "Alerts", APP
+    ),
     Action("acknowledge", ("A",), "Acknowledge", "Take all alerts as seen: clears the badge", "Alerts", APP),
     Action("mute", ("m",), "Mute bell", "Alerts without the terminal bell, and back", "Alerts", APP),
     Action("playback", ("p",), "Pause tape", "Stop and go on playing the recording", "Replay", replay=True),

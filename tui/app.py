@@ -22,13 +22,15 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from engine.view import AlertEvent, Notice
+from tui import alerting
 from tui.actions import APP, bindings, check_keys, usable_keys
+from tui.alert_book import AlertBook, AlertKeeper, OwnAlert
 from tui.arrangement import BUILT_IN, Arrangement
 from tui.ascii import AsciiFilter
 from tui.attention import Attention
 from tui.calling import Calling, MakeTerminal
 from tui.driver.link import Link
-from tui.monitor import AlertFields, Monitor
+from tui.monitor import Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
 from tui.screens.main import Look, MainScreen
@@ -53,7 +55,9 @@ class AppOptions:
     muted: bool = False
     desk: Callable[[], Desk] | None = None  # where alerts go besides the screen
     terminal: MakeTerminal | None = None  # which calls the user
-    save_alert: Callable[[AlertFields], None] | None = None  # keeps a rule in the user's configuration
+    alerts: tuple[OwnAlert, ...] = ()  # the user's rules, on and off
+    presets: tuple[str, ...] = ()  # those that are on
+    keeper: AlertKeeper | None = None  # keeps changes of them in the user's configuration
     save_layout: Callable[[Arrangement], None] | None = None  # keeps a layout there, and opens with it next time
     notices: tuple[tuple[str, str], ...] = ()  # (source, text) found before the screen was there
     look: Look | None = None  # what the panels begin with
@@ -83,6 +87,7 @@ class FlowtapeApp(FlowVariables):
         self._owed = False  # a frame was left out because the link could not take it
         self.clock = self.options.clock
         self.monitor = monitor
+        self.book = AlertBook(monitor.watch_rules, self.options.alerts, self.options.presets, self.options.keeper)
         self._start = start
         self._ascii = AsciiFilter()
         self._notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
@@ -272,20 +277,21 @@ class FlowtapeApp(FlowVariables):
 
     def action_add_alert(self) -> None:
         """Add an alert on the market that is shown."""
-        from tui.screens.alert_editor import AlertEditor
+        alerting.open_editor(self)
 
-        market = self.main.chosen.choose(self.monitor.markets())
-        if market is None:
-            self.notify("There is no market to watch yet.", severity="warning")
-            return
-        taken = [rule.rule for rule in self.main.view.rules] if self.main.view is not None else []
-        editor = AlertEditor(self.monitor, market, taken, self.options.save_alert)
-        self.push_screen(editor, self._alert_added)
+    def action_alert_here(self) -> None:
+        """Add an alert on a number of the focused panel, or on a price of the ladder."""
+        alerting.alert_here(self)
 
-    def _alert_added(self, fields: AlertFields | None) -> None:
-        if fields is not None:
-            kept = "saved to your configuration" if self.options.save_alert else "until flowtape ends"
-            self.notify(escape_text(f"{fields.when}  ({kept})", 160), title="Alert added", markup=False)
+    def action_alert_list(self) -> None:
+        """All rules, and what was told."""
+        alerting.open_list(self)
+
+    def action_mute_all(self) -> None:
+        """Announce no alert, by no channel; or all again."""
+        muted = not self.monitor.overview().muted
+        self.monitor.mute(muted)
+        self.notify("All alerts are muted: listed, not announced" if muted else "Alerts are announced again", timeout=3)
 
     def action_save_layout(self) -> None:
         """Keep the panels on the screen under a name; that of the present layout is offered when it is the user's."""

@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
+from engine.view import (
+    AlertEvent,
+    EngineView,
+    EvidenceView,
+    Explanation,
+    MarketView,
+    RulePreview,
+    ViewRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +22,21 @@ class AlertFields:
     """One alert rule as a user writes it: the texts of an `[[alerts]]` table, None where a key is left out."""
 
     name: str
-    when: str  # `metric comparison level`
+    when: str  # a condition
     on: str | None = None  # a market or a pattern; None: every market
     for_: str | None = None  # how long the condition must hold, `3s`; the key is `for`
-    rearm: str | None = None  # the level it must come back to before it can fire again
+    rearm: str | None = None  # the level it must come back to before it can fire again, or a condition
     cooldown: str | None = None  # least time between two deliveries
     severity: str | None = None
+    keep_firing_for: str | None = None  # how long it must have come back
+    repeat: str | None = None  # reminders
+    stale_after: str | None = None
+    expires: str | None = None
+    message: str | None = None
+
+    def table(self) -> dict[str, str | None]:
+        """By the keys of the configuration."""
+        return {"for" if key == "for_" else key: getattr(self, key) for key in self.__slots__}
 
 
 class Playback(Protocol):
@@ -55,11 +72,28 @@ class Monitor(Protocol):
     def acknowledge(self) -> None:
         """The user has seen all alerts that fired so far."""
 
-    def add_rule(self, rule: AlertFields) -> None:
-        """Start watching a rule; raises ValueError with a text for the user."""
+    def watch_rules(self, presets: Sequence[str], own: Sequence[AlertFields]) -> None:
+        """Watch these presets and rules from now on; raises ValueError with a text for the user, which begins with the
+        key that is wrong. Rules that stay keep their state."""
 
-    def remove_rule(self, name: str) -> None:
-        """Stop watching the rule of this name."""
+    def presets(self) -> Sequence[tuple[str, str, Sequence[tuple[str, str]]]]:
+        """Every preset as (name, one line, its rules as (name, condition))."""
+
+    def preview(self, market: str, measured: str, rule: AlertFields | None) -> RulePreview:
+        """How what is measured was spread of late, and what a rule would have done; `measured` is a metric as typed, or
+        a sum or multiple of some."""
+
+    def level_at(self, market: str, measured: str, share: float) -> float | None:
+        """The level below which what is measured was for this share of the last hour; None when unknown."""
+
+    def evidence(self, episode: str) -> EvidenceView | None:
+        """What is kept of an episode of an alert (`AlertEvent.episode`); None when nothing is (any more)."""
+
+    def snooze(self, rule: str, market: str, seconds: float) -> None:
+        """Announce a rule on a market no more for so long (s); 0: again at once."""
+
+    def mute(self, muted: bool) -> None:
+        """Announce no alert at all, or all again."""
 
     def check_rule(self, when: str) -> str | None:
         """None when the condition can be watched, else what is wrong with it, with the nearest valid name."""

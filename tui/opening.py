@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
+from engine.view import AlertEvent, EngineView, EvidenceView, Explanation, MarketView, RulePreview, ViewRequest
 from tui.monitor import AlertFields, Playback
 
 if TYPE_CHECKING:
@@ -62,16 +62,39 @@ class Opening:
         if self._session is not None:
             self._session.acknowledge()
 
-    def add_rule(self, rule: AlertFields) -> None:
+    def watch_rules(self, presets: Sequence[str], own: Sequence[AlertFields]) -> None:
         """See Monitor."""
         if self._session is None:
             raise ValueError("the engine is still starting; try again in a moment")
-        self._session.add_rule(rule)
+        self._session.watch_rules(presets, own)
 
-    def remove_rule(self, name: str) -> None:
+    def presets(self) -> Sequence[tuple[str, str, Sequence[tuple[str, str]]]]:
+        """See Monitor."""
+        return () if self._session is None else self._session.presets()
+
+    def preview(self, market: str, measured: str, rule: AlertFields | None) -> RulePreview:
+        """See Monitor."""
+        if self._session is None:
+            return RulePreview(None, problem="the engine is still starting")
+        return self._session.preview(market, measured, rule)
+
+    def level_at(self, market: str, measured: str, share: float) -> float | None:
+        """See Monitor."""
+        return None if self._session is None else self._session.level_at(market, measured, share)
+
+    def evidence(self, episode: str) -> EvidenceView | None:
+        """See Monitor."""
+        return None if self._session is None else self._session.evidence(episode)
+
+    def snooze(self, rule: str, market: str, seconds: float) -> None:
         """See Monitor."""
         if self._session is not None:
-            self._session.remove_rule(name)
+            self._session.snooze(rule, market, seconds)
+
+    def mute(self, muted: bool) -> None:
+        """See Monitor."""
+        if self._session is not None:
+            self._session.mute(muted)
 
     def check_rule(self, when: str) -> str | None:
         """See Monitor."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from connectors.replay import Playback
 from engine.alerts.condition import ConditionError
-from engine.alerts.language import parse_condition
-from engine.alerts.presets import reserved
+from engine.alerts.language import parse_condition, parse_quantity
+from engine.alerts.lookback import preview_of, value_of
+from engine.alerts.presets import CATALOGUE, preset_rules, reserved
+from engine.alerts.quantity import Quantity
 from engine.alerts.rule import Rule, compile_rule
 from engine.explanation import explain
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.registry import SPECS, listing
 from engine.runtime import Runtime
-from engine.view import AlertEvent, EngineView, Explanation, MarketView, ViewRequest
+from engine.view import AlertEvent, EngineView, EvidenceView, Explanation, MarketView, RulePreview, ViewRequest
 from tui.monitor import AlertFields
 
 #: Metrics are read no oftener than this: no panel of numbers looks at them more than five times a second, and
@@ -36,10 +39,21 @@ _EXAMPLES = {
 }
 
 
-def rule_of(fields: AlertFields, message: str | None = None) -> Rule:
+def rule_of(fields: AlertFields) -> Rule:
     """A rule as watched from a rule as written. Raises ConditionError."""
     return compile_rule(
-        fields.name, fields.when, fields.on, fields.for_, fields.rearm, fields.cooldown, fields.severity, message
+        fields.name,
+        fields.when,
+        fields.on,
+        fields.for_,
+        fields.rearm,
+        fields.cooldown,
+        fields.severity,
+        fields.message,
+        keep_firing_for=fields.keep_firing_for,
+        repeat=fields.repeat,
+        stale_after=fields.stale_after,
+        expires=fields.expires,
     )
 
 
@@ -111,18 +125,57 @@ class Session:
         """See Monitor."""
         self._runtime.acknowledge()
 
-    def add_rule(self, rule: AlertFields) -> None:
+    def watch_rules(self, presets: Sequence[str], own: Sequence[AlertFields]) -> None:
         """See Monitor."""
-        compiled = rule_of(rule)
-        if (taken := reserved(compiled.name)) is not None:
-            raise ConditionError(f"name: {taken}")
-        if any(other.name == compiled.name for other in self._runtime.rules):
-            raise ConditionError(f"name: there is already a rule {compiled.name!r}")
-        self._runtime.set_rules((*self._runtime.rules, compiled))
+        rules = [rule_of(fields) for fields in own]
+        names = [rule.name for rule in rules]
+        for name in names:
+            if (taken := reserved(name)) is not None:
+                raise ConditionError(f"name: {taken}")
+            if names.count(name) > 1:
+                raise ConditionError(f"name: there is an alert {name!r} already")
+        self._runtime.set_rules((*preset_rules(presets), *rules))
 
-    def remove_rule(self, name: str) -> None:
+    def presets(self) -> Sequence[tuple[str, str, Sequence[tuple[str, str]]]]:
         """See Monitor."""
-        self._runtime.set_rules([rule for rule in self._runtime.rules if rule.name != name])
+        return [(n, each.line, [(rule.name, rule.when) for rule in each.rules]) for n, each in CATALOGUE.items()]
+
+    def preview(self, market: str, measured: str, rule: AlertFields | None) -> RulePreview:
+        """See Monitor."""
+        found, lookback = self._runtime.markets.get(market), self._runtime.lookback(market)
+        if found is None or lookback is None:
+            return RulePreview(None, problem="there is no such market on the screen")
+        quantity: Quantity | None = None
+        value = None
+        with suppress(ConditionError):
+            quantity = parse_quantity(measured) if measured else None
+            value = None if quantity is None else value_of(found, quantity)
+        problem, compiled = "", None
+        if rule is not None:
+            try:
+                compiled = rule_of(rule)
+            except ConditionError as error:
+                problem = str(error)
+        return replace(preview_of(lookback, value, quantity, compiled), problem=problem)
+
+    def level_at(self, market: str, measured: str, share: float) -> float | None:
+        """See Monitor."""
+        lookback = self._runtime.lookback(market)
+        with suppress(ConditionError):
+            return None if lookback is None else lookback.quantile(parse_quantity(measured), share)
+        return None
+
+    def evidence(self, episode: str) -> EvidenceView | None:
+        """See Monitor."""
+        return self._runtime.evidence(episode)
+
+    def snooze(self, rule: str, market: str, seconds: float) -> None:
+        """See Monitor."""
+        self._runtime.snooze(rule, market, round(seconds * 1e9))
+
+    def mute(self, muted: bool) -> None:
+        """See Monitor."""
+        self._runtime.mute(muted)
 
     def check_rule(self, when: str) -> str | None:
         """See Monitor."""

@@ -6,10 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.instrument import Instrument
-from engine.view import AlertEvent, EngineView, Explanation, MarketView, Notice, PlayView, ViewRequest
+from engine.view import (
+    AlertEvent,
+    EngineView,
+    EvidenceTrade,
+    EvidenceView,
+    Explanation,
+    MarketView,
+    Notice,
+    PlayView,
+    RulePreview,
+    Spread,
+    ViewRequest,
+)
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, RULES, T0, FakeMarket, alert, make_overview
 from tui.app import AppOptions, FlowtapeApp
 from tui.monitor import AlertFields, Playback
+from tui.session import rule_of
 
 METRICS: tuple[tuple[str, str, str], ...] = (
     ("last", "price", "price of the last trade"),
@@ -55,6 +68,10 @@ class FakeMonitor:
         self.feeds = {i.market: FakeMarket(seed, i).run(steps) for seed, i in enumerate(instruments, 1)}
         self.rules = {rule.rule: rule for rule in RULES}
         self.added: list[AlertFields] = []
+        self.presets_on: tuple[str, ...] = ()
+        self.refuses: str | None = None
+        self.snoozed: list[tuple[str, str, float]] = []
+        self.muted = False
         self.acknowledged = 0
         self.unseen = 2
         self.listeners: list[Callable[[AlertEvent], None]] = []
@@ -88,17 +105,57 @@ class FakeMonitor:
     def overview(self) -> EngineView:
         playing = self.playback.state if isinstance(self.playback, FakePlayback) else None
         views = [feed.view(ViewRequest(1, tape_rows=1, series_columns=1)) for feed in self.feeds.values()]
-        return make_overview(*views, unseen=self.unseen, notices=self.notices, playing=playing)
+        return make_overview(*views, unseen=self.unseen, notices=self.notices, playing=playing, muted=self.muted)
 
     def acknowledge(self) -> None:
         self.acknowledged += 1
         self.unseen = 0
 
-    def add_rule(self, rule: AlertFields) -> None:
-        self.added.append(rule)
+    def watch_rules(self, presets: Sequence[str], own: Sequence[AlertFields]) -> None:
+        for fields in own:
+            rule_of(fields)
+        if self.refuses is not None:
+            raise ValueError(self.refuses)
+        self.presets_on, self.added = tuple(presets), list(own)
 
-    def remove_rule(self, name: str) -> None:
-        self.added = [rule for rule in self.added if rule.name != name]
+    def presets(self) -> Sequence[tuple[str, str, Sequence[tuple[str, str]]]]:
+        return (
+            ("toxic-flow", "VPIN is as high as almost never", (("toxic", "vpin(adv/500,50) >= 0.45"),)),
+            ("drawdown", "the price is 3 % below its high of the last hour", (("drawdown", "drawdown(1h) >= 3%"),)),
+        )
+
+    def preview(self, market: str, measured: str, rule: AlertFields | None) -> RulePreview:
+        spread = None
+        if measured:
+            quantiles = ((0.01, -0.9), (0.5, 0.125), (0.99, 0.9))
+            spread = Spread("ratio", 2700 * NS, quantiles, -1.0, 1.0, (1, 3, 9, 20, 31, 20, 9, 3, 1))
+        if rule is None:
+            return RulePreview(self.metric_value(market, measured), spread)
+        try:
+            rule_of(rule)
+        except ValueError as error:
+            return RulePreview(None, problem=str(error))
+        return RulePreview(None, None, 2700 * NS, 3, 1, 12 * NS, 96.0)
+
+    def level_at(self, market: str, measured: str, share: float) -> float | None:
+        return None if not measured else 2 * share - 1
+
+    def evidence(self, episode: str) -> EvidenceView | None:
+        found = next((event for event in self.overview().alerts if event.episode == episode), None)
+        if found is None:
+            return None
+        instrument = self.feeds[found.market].instrument
+        trades = tuple(
+            EvidenceTrade(found.t + i * NS, instrument.ticks("3000.00") + i, 1000 * (i % 5 + 1), 1 if i % 3 else -1)
+            for i in range(-59, 61, 2)
+        )
+        return EvidenceView(found, (found,), instrument, trades, 7, 0, True)
+
+    def snooze(self, rule: str, market: str, seconds: float) -> None:
+        self.snoozed.append((rule, market, seconds))
+
+    def mute(self, muted: bool) -> None:
+        self.muted = muted
 
     def check_rule(self, when: str) -> str | None:
         name = when.partition("(")[0].split()[0]

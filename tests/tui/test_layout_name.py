@@ -10,8 +10,9 @@ from textual.widgets import Input
 from tests.tui.monitor import make_app
 from tests.tui.screen_text import screen_text
 from tui.arrangement import BUILT_IN, DEFAULT, Arrangement
-from tui.commands.monitor import _save_alert, _save_layout
+from tui.commands.monitor import _save_layout
 from tui.config.loading import load
+from tui.config.own_alerts import ConfigAlerts
 from tui.monitor import AlertFields
 from tui.screens.layout_name import LayoutName, read_name
 
@@ -106,7 +107,7 @@ async def test_what_cannot_be_saved_is_said_and_changes_nothing(tmp_path: Path) 
         await pilot.press("escape")
         assert "mine" not in app.main.layouts
     with pytest.raises(ValueError, match="not edited, for it has errors"):
-        _save_alert(file, AlertFields("a", "cvd > 1"))
+        ConfigAlerts(file).add(AlertFields("a", "cvd > 1"))
     assert file.read_text() == "fps = = 3\n"
 
 

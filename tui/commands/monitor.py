@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tui.delivery.courier import Courier
     from tui.delivery.desk import Desk
     from tui.delivery.terminal import TerminalAlerts
-    from tui.monitor import AlertFields, Playback
+    from tui.monitor import Playback
     from tui.opening import Opening
     from tui.session import Session
 
@@ -111,6 +111,7 @@ def _open(
     from tui.arrangement import all_layouts
     from tui.checkpoints import CheckpointFiles
     from tui.config.holdings import Holdings
+    from tui.config.own_alerts import ConfigAlerts, own_alerts
     from tui.opening import Opening
     from tui.panels import glyphs
     from tui.screens.main import Look
@@ -167,7 +168,9 @@ def _open(
                 all_layouts({name: own.columns for name, own in config.layouts.items()}),
                 holdings,
             ),
-            save_alert=lambda fields: _save_alert(loaded.path, fields),
+            alerts=own_alerts(config),
+            presets=config.presets,
+            keeper=ConfigAlerts(loaded.path),
             save_layout=lambda layout: _save_layout(loaded.path, layout),
             notices=(
                 *(("config", str(problem)) for problem in loaded.problems),
@@ -285,24 +288,6 @@ def later_metrics(config: Config) -> list[Metric]:
             if name in shown or not costly:
                 wanted.append(metric)
     return wanted
-
-
-def _save_alert(path: Path, fields: AlertFields) -> None:
-    from tui.config.editing import add_alert
-
-    table = {
-        "name": fields.name,
-        "when": fields.when,
-        "on": fields.on,
-        "for": fields.for_,
-        "rearm": fields.rearm,
-        "cooldown": fields.cooldown,
-        "severity": fields.severity,
-    }
-    try:
-        add_alert(path, table)
-    except ConfigError as error:  # for the dialog to show
-        raise ValueError(str(error)) from error
 
 
 def _save_layout(path: Path, layout: Arrangement) -> None:

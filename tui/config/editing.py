@@ -71,6 +71,49 @@ def set_alert_enabled(path: Path, name: str, enabled: bool) -> None:
     file.write(expected, _switched(file, index, enabled))
 
 
+def replace_alert(path: Path, name: str, table: Mapping[str, object]) -> None:
+    """Write an alert anew: keys that are None go, others are set; comments in and around its table stay.
+
+    Raises ConfigError (also: no such alert, a name that is taken, a table that is no alert).
+    """
+    file = _File.read(path)
+    index = file.index_of(name)
+    before = file.alerts[index]
+    wanted = {key: value for key, value in (before | dict(table)).items() if value is not None}
+    if wrong := alert_problems(wanted):
+        raise ConfigError(f"not an alert: {wrong[0]}")
+    if wanted["name"] != name and any(_name(other) == wanted["name"] for other in file.alerts):
+        raise ConfigError(f'{path}: an alert named "{wanted["name"]}" is there already')
+
+    def change(document: Any) -> None:
+        alert = document["alerts"][index]
+        for key in [key for key in alert if key not in wanted]:
+            del alert[key]
+        for key, value in wanted.items():
+            if key not in alert or before.get(key) != value:
+                alert[key] = value
+
+    alerts = [wanted if i == index else alert for i, alert in enumerate(file.alerts)]
+    file.write(file.data | {"alerts": alerts}, _edit(file.text, change))
+
+
+def set_presets(path: Path, names: Sequence[str]) -> None:
+    """Switch these presets on and all others off; makes the file when there is none. Raises ConfigError."""
+    file = _File.read(path)
+    expected = file.data | {"presets": list(names)}
+    if "presets" in file.data:
+        file.write(expected, _edit(file.text, lambda document: document.__setitem__("presets", list(names))))
+        return
+    # Above the first table: below it the key would belong to that.
+    lines = file.text.split("\n")
+    tables = [line - 1 for line in key_lines(file.text).values() if lines[line - 1].lstrip().startswith("[")]
+    at = min(tables, default=len(lines))
+    while at and at < len(lines) and lines[at - 1].lstrip().startswith("#"):
+        at -= 1  # what is written above a table is about it
+    lines[at:at] = [f"presets = {tomlkit.item(list(names)).as_string()}", *([""] if at < len(lines) else [])]
+    file.write(expected, "\n".join(lines))
+
+
 def set_layout(path: Path, name: str, columns: Sequence[Sequence[str]]) -> None:
     """Put a layout in, or replace its columns, and make it the one that opens; makes the file when there is none.
 

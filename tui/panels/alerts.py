@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import ClassVar
 
 from rich.cells import cell_len
+from textual.binding import Binding, BindingType
 
 from engine.view import AlertEvent, EngineView, MarketView, RuleView
 from tui.panels import format as fmt
@@ -27,7 +29,7 @@ def firing_row(rule: RuleView, now: int, width: int) -> Runs:
 
     Where not all of it has room, the level goes first, then the end of the name.
     """
-    word = f" {rule.state.upper()} "
+    word = f" {'HELD' if rule.held else rule.state.upper()} "
     since = f" {fmt.age(now - rule.since)}" if rule.since is not None else ""
     value, level = f"  {number(rule.value)}", f" / {number(rule.level)}"
     if len(word) + 1 + min(NAME, cell_len(rule.rule)) + len(since + value + level) > width:
@@ -37,16 +39,25 @@ def firing_row(rule: RuleView, now: int, width: int) -> Runs:
     return (("alert", word), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
 
 
+def what_became(event: AlertEvent) -> tuple[str, str]:
+    """What became of an alert, in a word, and in one short enough for a narrow panel."""
+    if event.kind == "fired":
+        return ("fired", "fired") if event.delivered else (event.suppressed or "suppressed", "quiet")
+    short = {"repeated": "again", "held": "held", "resolved": "ended"}.get(event.kind, event.kind)
+    return ("no data" if event.reason.startswith("no data") and event.kind == "resolved" else event.kind), short
+
+
 def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Runs:
     """An event: time, what became of it, rule, value (and level), severity; the market when it is another one."""
     fired = event.kind == "fired" and event.delivered
-    held = event.kind == "fired" and not event.delivered
-    mark = glyphs.up if fired else glyphs.dot if held else glyphs.down
-    kind = fmt.left("suppressed" if held else fmt.foreign(event.kind, 10), 10)
+    over = event.kind == "resolved"
+    mark = glyphs.up if fired else glyphs.down if over else glyphs.dot
+    word, short = what_became(event)
+    kind = fmt.left(fmt.foreign(word, 11), 11)
     text = f" {fmt.left(fmt.foreign(event.rule, NAME), NAME)} {number(event.value)} / {number(event.level)}"
     if width < NARROW:
         # Not all has room: the words shrink, the rule keeps what is left, and the level is in the list of rules.
-        kind = "fired" if fired else "held" if held else "ended"
+        kind = short
         value = number(event.value)
         room = max(4, width - 20 - len(value))
         text = f" {fmt.left(fmt.foreign(event.rule, NAME), room)} {value}"
@@ -85,6 +96,7 @@ class Alerts(RowPanel):
 
     TITLE = "ALERTS"
     HZ = 5.0
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.alert_list", "Open the list", show=False)]
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """How many fire, how many were not seen yet."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Literal, TypedDict
 
+from textual.events import Click
+from textual.message import Message
+
 from engine.instrument import Instrument
 from engine.view import EngineView, MarketView
 from tui.panels import format as fmt
@@ -99,6 +102,26 @@ class Ladder(RowPanel):
             self.group = self._groups[self._ladder_market] = group
             self._centre()
             self.update_rows()
+
+    class PriceChosen(Message):
+        """A price was clicked twice."""
+
+        def __init__(self, panel: str, price: float) -> None:
+            super().__init__()
+            self.panel = panel
+            self.price = price
+
+    def price_at(self, y: int) -> float | None:
+        """The price of a row of the panel; None where there is none."""
+        key = self._composed[y] if 0 <= y < len(self._composed) else None
+        view = self.view
+        return view.instrument.price(key.px) if isinstance(key, PriceRow) and view is not None else None
+
+    def on_click(self, event: Click) -> None:
+        """Twice on a price: someone wants to be called there."""
+        price = self.price_at(event.y) if event.chain == 2 else None
+        if price is not None:
+            self.post_message(self.PriceChosen(self.id or "", price))
 
     # ---- where the window stands
 

@@ -234,6 +234,29 @@ class MainScreen(Screen[None]):
             return True if self.monitor.playback is not None else None
         return True
 
+    def action_alert_here(self) -> None:
+        """Watch what is looked at."""
+        from tui import alerting
+
+        alerting.alert_here(self.app)  # type: ignore[arg-type]
+
+    def on_ladder_price_chosen(self, message: Ladder.PriceChosen) -> None:
+        """A price of a ladder was clicked twice."""
+        from tui import alerting
+
+        self.focus_panel(message.panel)
+        alerting.alert_here(self.app, message.price)  # type: ignore[arg-type]
+
+    def focus_panel(self, panel: str) -> None:
+        """Keys go to this panel."""
+        if panel in self.panels:
+            self.panels[panel].focus(scroll_visible=False)
+
+    @property
+    def focused_panel(self) -> str:
+        """Where keys go."""
+        return self._focused()
+
     def _narrow(self) -> bool:
         return size_class(self.desk.size.width, self.desk.size.height) == "narrow"
 

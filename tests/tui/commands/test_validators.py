@@ -78,14 +78,20 @@ def test_the_users_windows_are_computed_from_the_first_row_on(tmp_path: Path) ->
     assert {parse_metric(text).canonical for text in ("delta(2m)", "ti(2m)", "ofi(3s)", "ti(60s)")} <= computed
 
 
-def test_a_rule_added_on_the_screen_takes_no_name_that_is_taken() -> None:
+def test_rules_of_the_screen_take_no_name_that_is_taken() -> None:
     made = session(Config())
-    made.add_rule(AlertFields("mine", "cvd > 5"))
-    assert names(made)[-1] == "mine"
-    for name, said in (("mine", "already a rule 'mine'"), ("toxic-flow slow", "preset 'toxic-flow'")):
+    made.watch_rules(("drawdown",), [AlertFields("mine", "cvd > 5", message="{value}", repeat="5m")])
+    assert names(made) == ["drawdown", "mine"]
+    for taken, said in (
+        (["mine", "mine"], "there is an alert 'mine' already"),
+        (["toxic-flow slow"], "preset 'toxic-flow'"),
+    ):
         with pytest.raises(ConditionError, match=said):
-            made.add_rule(AlertFields(name, "cvd > 5"))
+            made.watch_rules((), [AlertFields(name, "cvd > 5") for name in taken])
+    assert names(made) == ["drawdown", "mine"]
     assert made.check_rule("vpn > 1") is not None
     assert made.check_rule("vpin > 1") is None
-    made.remove_rule("mine")
-    assert "mine" not in names(made)
+    assert [name for name, _, _ in made.presets()] == list(PRESETS)
+    assert made.preview("sim:BTC/USDT", "cvd", None).problem == "there is no such market on the screen"
+    assert made.level_at("sim:BTC/USDT", "cvd", 0.5) is None
+    assert made.evidence("nothing") is None
