@@ -10,7 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.monitor import make_app
+from tui.alert_book import OwnAlert
 from tui.app import FlowtapeApp
+from tui.monitor import AlertFields
 
 Compare = Callable[..., bool]
 
@@ -45,6 +47,18 @@ def test_the_alert_editor(snap_compare: Compare) -> None:
         await settle(pilot)
 
     assert snap_compare(make_app(), terminal_size=(80, 24), run_before=typed)
+
+
+def test_the_list_of_alerts_and_one_of_them(snap_compare: Compare) -> None:
+    async def opened(pilot: Pilot[Any]) -> None:
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+
+    own = (OwnAlert(AlertFields("lean", "imbalance(5) >= 0.7")),)
+    assert snap_compare(make_app(alerts=own), terminal_size=(100, 30), run_before=opened)
 
 
 def test_a_light_theme(snap_compare: Compare) -> None:

@@ -84,7 +84,7 @@ class AlertList(Dialog[None]):
             yield Static("news of all markets", classes="part", markup=False)
             yield OptionList(id="news", compact=True)
             yield Static("", id="said", markup=False)
-            yield Static(_HINTS, classes="part", markup=False)
+            yield Static(_HINTS, classes="hints", markup=False)
 
     def on_mount(self) -> None:
         """What is fired is looked at first, when there is anything."""
