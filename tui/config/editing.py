@@ -13,6 +13,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ def replace_alert(path: Path, name: str, table: Mapping[str, object]) -> None:
     file = _File.read(path)
     index = file.index_of(name)
     before = file.alerts[index]
-    wanted = {key: value for key, value in (before | dict(table)).items() if value is not None}
+    # A number that is meant as it stands stays one.
+    given = {key: before[key] if _same(before.get(key), value) else value for key, value in table.items()}
+    wanted = {key: value for key, value in (before | given).items() if value is not None}
     if wrong := alert_problems(wanted):
         raise ConfigError(f"not an alert: {wrong[0]}")
     if wanted["name"] != name and any(_name(other) == wanted["name"] for other in file.alerts):
@@ -95,6 +98,13 @@ def replace_alert(path: Path, name: str, table: Mapping[str, object]) -> None:
 
     alerts = [wanted if i == index else alert for i, alert in enumerate(file.alerts)]
     file.write(file.data | {"alerts": alerts}, _edit(file.text, change))
+
+
+def _same(before: object, value: object) -> bool:
+    """Whether a text says the number that stands there."""
+    if not isinstance(before, int | float) or isinstance(before, bool) or not isinstance(value, str):
+        return False
+    return format(Decimal(repr(before)), "f") == value
 
 
 def set_presets(path: Path, names: Sequence[str]) -> None:

@@ -175,10 +175,13 @@ def preview_text(preview: RulePreview) -> str:
     """What the rule would have done."""
     if preview.episodes is None:
         return "what it would have done is not known yet: its values are remembered from now on"
-    times = {0: "never", 1: "once"}.get(preview.episodes, f"{preview.episodes} times")
-    text = f"would have fired {times} in {length_text(preview.observed)}"
-    if preview.episodes:
-        text += f" (about {preview.per_day or 0:,.0f} a day), longest {length_text(preview.longest)}"
+    span = length_text(preview.observed)
+    if not preview.episodes:
+        return f"would not have fired in {span}"
+    times = "once" if preview.episodes == 1 else f"{preview.episodes} times"
+    text = f"would have fired {times} in {span}"
+    if preview.per_day is not None:
+        text += f" (about {preview.per_day:,.0f} a day), longest {length_text(preview.longest)}"
     if preview.suppressed:
         text += f", {preview.suppressed} held back by the cooldown"
     return text

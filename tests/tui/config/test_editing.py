@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.config import editing
-from tui.config.editing import add_alert, remove_alert, set_alert_enabled, set_layout, write_atomically
+from tui.config.editing import (
+    add_alert,
+    remove_alert,
+    replace_alert,
+    set_alert_enabled,
+    set_layout,
+    set_presets,
+    write_atomically,
+)
 from tui.config.loading import load
 from tui.config.problems import ConfigError
 from tui.config.template import TEMPLATE
@@ -310,3 +318,68 @@ def test_layouts_of_any_names_are_read_back(tmp_path_factory: pytest.TempPathFac
     assert data.pop("layout") == {"name": names[-1]}
     assert data == tomllib.loads(FILE)
     assert file.read_text().startswith(FILE)
+
+
+OWN = """# mine
+theme = 'mono'   # quiet
+
+# about the first
+[[alerts]]  # the first
+name = "one"   # short
+when = "cvd > 5"
+rearm = 0.30   # a number
+# before the end
+for = "2s"
+
+# about the rest
+[tape]
+minimum = 5
+"""
+
+
+def test_an_alert_is_written_anew_and_comments_stay(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(OWN)
+    replace_alert(file, "one", {"name": "one", "when": "cvd > 6", "rearm": "0.3", "for": None, "cooldown": "5m"})
+    expected = OWN.replace('"cvd > 5"', '"cvd > 6"').replace('for = "2s"\n', 'cooldown = "5m"\n')
+    assert sorted(file.read_text().splitlines()) == sorted(expected.splitlines())
+    alert = tomllib.loads(file.read_text())["alerts"][0]
+    assert alert == {"name": "one", "when": "cvd > 6", "rearm": 0.3, "cooldown": "5m"}
+    assert load(file, environ={}).problems == ()
+    replace_alert(file, "one", {"name": "two", "when": "cvd > 6", "rearm": "0.4"})
+    assert tomllib.loads(file.read_text())["alerts"][0] == alert | {"name": "two", "rearm": "0.4"}
+
+
+def test_what_is_no_change_of_an_alert_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(OWN + '[[alerts]]\nname = "two"\nwhen = "cvd > 1"\n')
+    before = file.read_text()
+    for name, table, said in (
+        ("three", {"name": "three", "when": "x"}, "unknown alert"),
+        ("one", {"name": "two", "when": "x"}, 'an alert named "two" is there already'),
+        ("one", {"name": "one", "when": None}, "not an alert"),
+        ("one", {"name": "one", "when": "x", "for": "soon"}, "not an alert: for"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            replace_alert(file, name, table)
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", OWN, 'presets = ["a", "b"]  # mine\n' + OWN, "# only this\n", "[tape]\nminimum = 5\n"]
+)
+def test_presets_are_switched_where_they_belong(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    set_presets(file, ["drawdown", "wide-spread"])
+    written = file.read_text()
+    assert tomllib.loads(written) == tomllib.loads(text) | {"presets": ["drawdown", "wide-spread"]}
+    assert all(line in written.splitlines() for line in text.splitlines() if not line.startswith("presets"))
+    assert ("# mine" in written) is ("# mine" in text)
+    set_presets(file, [])
+    assert tomllib.loads(file.read_text())["presets"] == []
+
+
+def test_presets_make_the_file(tmp_path: Path) -> None:
+    set_presets(tmp_path / "new.toml", ["drawdown"])
+    assert load(tmp_path / "new.toml", environ={}).config.presets == ("drawdown",)
