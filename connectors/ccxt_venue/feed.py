@@ -28,7 +28,11 @@ _TRAITS = Traits(
     book_reason=Reason.NO_SEQUENCE,
     markets_a_socket=1_000,
 )
-_METHODS = {Channel.BOOK: "watchOrderBook", Channel.TRADES: "watchTrades"}
+#: What ccxt calls whether a channel can be streamed, and the method.
+METHODS = {
+    Channel.BOOK: ("watchOrderBook", "watch_order_book"),
+    Channel.TRADES: ("watchTrades", "watch_trades"),
+}
 _SECTION = "all"
 
 
@@ -117,7 +121,7 @@ class CcxtFeed(LiveFeed):
     async def run(self, engine: Engine) -> None:
         """See LiveFeed; what the exchange cannot stream is told and left out."""
         exchange = await self._exchange_of.load()
-        lacking = [channel for channel in self._asked if not exchange.has.get(_METHODS[channel])]
+        lacking = [channel for channel in self._asked if not exchange.has.get(METHODS[channel][0])]
         self.channels = [channel for channel in self._asked if channel not in lacking]
         if not self.channels:
             await exchange.close()

@@ -20,7 +20,7 @@ _FRAMES = {MINUTE: "1m", 5 * MINUTE: "5m", DAY: "1d"}
 _BARS_A_PAGE = 500
 _WAIT = 10.0
 #: By the names of ccxt's classes, for importing them would import ccxt.
-_LIMITED = frozenset(("RateLimitExceeded", "DDoSProtection"))
+LIMITED = frozenset(("RateLimitExceeded", "DDoSProtection"))
 _PASSING = frozenset(("NetworkError", "OperationFailed", "BadResponse", "NullResponse"))
 
 
@@ -38,7 +38,7 @@ def translated(what: str) -> Iterator[None]:
         raise
     except Exception as e:
         names, said = kinds(e), " ".join(str(e).split())[:200] or type(e).__name__
-        if names & _LIMITED:
+        if names & LIMITED:
             raise RateLimitedError(f"{what}: asked to wait: {said}", _WAIT) from None
         if names & _PASSING or isinstance(e, OSError | TimeoutError):
             raise UnreachableError(f"{what} failed: {said}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,7 +19,7 @@ import aiohttp
 from connectors.live.connection import LARGEST_FRAME
 from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
 from connectors.live.listing import Listed, Listing
-from connectors.live.venue import LiveVenue
+from connectors.live.venue import LiveVenue, Rest
 from connectors.live.wire import BookMessage, Dialect, Event, FrameError, Reply, Request, Respond, TradeMessage
 from engine.codes import Channel
 from engine.feed import SourceError
@@ -70,7 +71,7 @@ class Patience:
 _LIVELY = ("BTC/USDT", "BTC/USD", "BTC/USDC", "BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USD:BTC", "BTC/USD:USD")
 #: Sockets of a section that are tried at the same time.
 _AT_ONCE = 5
-_CHANNELS = {Channel.BOOK: "book", Channel.TRADES: "trades"}
+CHANNELS = {Channel.BOOK: "book", Channel.TRADES: "trades"}
 
 
 async def diagnose(
@@ -89,40 +90,42 @@ async def diagnose(
     async with aiohttp.ClientSession() as http:
         found = await asyncio.gather(
             *(
-                _Section(venue, section, http, patience, clock).run(wanted.get(section, ()))
+                _Sockets(venue, section, http, patience, clock).run(wanted.get(section, ()))
                 for section in (wanted or venue.sections)
             )
         )
     return [check for checks in found for check in checks]
 
 
-class _Section:
-    def __init__(
-        self,
-        venue: LiveVenue,
-        name: str,
-        http: aiohttp.ClientSession,
-        patience: Patience,
-        clock: Callable[[], float],
-    ) -> None:
-        self._venue, self._name, self._http = venue, name, http
+class SectionDiagnosis(ABC):
+    """What is tried of one section."""
+
+    def __init__(self, name: str, rest: Rest, patience: Patience, clock: Callable[[], float]) -> None:
+        self._name, self._rest = name, rest
         self._patience, self._clock = patience, clock
         self._checks: list[Check] = []
 
+    @abstractmethod
+    async def subscribed(self, instrument: Instrument) -> list[Check]:
+        """Subscribe to both channels of a market and see what comes."""
+
+    def outcome(self, error: BaseException) -> Outcome:
+        """What a failure says."""
+        return outcome_of(error)
+
     async def run(self, symbols: Sequence[str]) -> list[Check]:
         """All checks of the section, in the order they were made."""
-        rest = self._venue.rest(self._name, self._http)
         began = self._clock()
         try:
-            listing = await rest.listing(symbols)
+            listing = await self._rest.listing(symbols)
         except (UnreachableError, SourceError) as e:
             self._failed("REST", e)
             return self._checks
         took = self._clock() - began
-        self._tell("REST", Outcome.OK, f"{len(listing)} markets listed after {_seconds(took)}")
+        self._tell("REST", Outcome.OK, f"{len(listing)} markets listed after {in_seconds(took)}")
         try:
             began = self._clock()
-            ahead = await rest.clock_ahead()
+            ahead = await self._rest.clock_ahead()
         except (UnreachableError, SourceError) as e:
             self._failed("clock", e)
         else:
@@ -131,19 +134,20 @@ class _Section:
         found = await asyncio.gather(*(self._socket(x, turns) for x in self._chosen(listing, symbols)))
         return [*self._checks, *(check for checks in found for check in checks)]
 
-    def _check(self, part: str, outcome: Outcome, text: str) -> Check:
+    def check(self, part: str, outcome: Outcome, text: str) -> Check:
+        """Of this section."""
         return Check(self._name, part, outcome, text)
 
     def _tell(self, part: str, outcome: Outcome, text: str) -> None:
-        self._checks.append(self._check(part, outcome, text))
+        self._checks.append(self.check(part, outcome, text))
 
     def _failed(self, part: str, error: BaseException) -> None:
-        self._tell(part, outcome_of(error), str(error)[:400] or type(error).__name__)
+        self._tell(part, self.outcome(error), str(error)[:400] or type(error).__name__)
 
     def _compare_clocks(self, ahead: float, round_trip: float) -> None:
         off = abs(ahead) > self._patience.skew + round_trip / 2
         way = "behind" if ahead > 0 else "ahead of"
-        text = f"ours is {_seconds(abs(ahead))} {way} the venue's (good to {_seconds(round_trip / 2)})"
+        text = f"ours is {in_seconds(abs(ahead))} {way} the venue's (good to {in_seconds(round_trip / 2)})"
         self._tell("clock", Outcome.SKEWED if off else Outcome.OK, text)
 
     def _chosen(self, listing: Listing, symbols: Sequence[str]) -> list[Instrument]:
@@ -160,13 +164,27 @@ class _Section:
                 self._tell("REST", Outcome.REFUSED, str(e))
         return [x.instrument for x in found]
 
-    # ---- the socket
-
     async def _socket(self, instrument: Instrument, turns: asyncio.Semaphore) -> list[Check]:
         async with turns:
-            return await self._subscribed(instrument)
+            return await self.subscribed(instrument)
 
-    async def _subscribed(self, instrument: Instrument) -> list[Check]:
+
+class _Sockets(SectionDiagnosis):
+    """Of a venue with sockets of ours."""
+
+    def __init__(
+        self,
+        venue: LiveVenue,
+        name: str,
+        http: aiohttp.ClientSession,
+        patience: Patience,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(name, venue.rest(name, http), patience, clock)
+        self._venue, self._http = venue, http
+
+    async def subscribed(self, instrument: Instrument) -> list[Check]:
+        """See SectionDiagnosis."""
         dialect = self._venue.dialect(self._name)
         ping, began = dialect.ping, self._clock()
         try:
@@ -175,9 +193,9 @@ class _Section:
                     dialect.url, heartbeat=15.0 if ping is None else None, max_msg_size=LARGEST_FRAME, decode_text=False
                 )
         except (aiohttp.ClientError, OSError, ValueError) as e:
-            return [self._check("socket", outcome_of(e), f"{dialect.url}: {str(e)[:300] or outcome_of(e).value}")]
+            return [self.check("socket", outcome_of(e), f"{dialect.url}: {str(e)[:300] or outcome_of(e).value}")]
         dialect.connected()
-        connected = self._check("socket", Outcome.OK, f"{dialect.url} after {_seconds(self._clock() - began)}")
+        connected = self.check("socket", Outcome.OK, f"{dialect.url} after {in_seconds(self._clock() - began)}")
         async with ws:
             seen = _Seen(instrument, dialect, self._clock)
             requests = [*((None, request) for request in dialect.opening()), *seen.requests()]
@@ -189,7 +207,7 @@ class _Section:
             for task in (speaking, hearing):
                 task.cancel()
             await asyncio.gather(speaking, hearing, return_exceptions=True)
-        return [connected, *(self._check(name, *seen.found(channel)) for channel, name in _CHANNELS.items())]
+        return [connected, *(self.check(name, *seen.found(channel)) for channel, name in CHANNELS.items())]
 
 
 @dataclass
@@ -210,7 +228,7 @@ class _Seen:
     def __init__(self, instrument: Instrument, dialect: Dialect, clock: Callable[[], float]) -> None:
         self._native, self._symbol, self._dialect, self._clock = instrument.native, instrument.symbol, dialect, clock
         self._began = clock()
-        self._of = {channel: _Of() for channel in _CHANNELS}
+        self._of = {channel: _Of() for channel in CHANNELS}
         self._unreadable = ""
         self.end = ""  # how the venue ended the connection
 
@@ -268,19 +286,19 @@ class _Seen:
 
     def found(self, channel: Channel) -> tuple[Outcome, str]:
         """What that says of a channel."""
-        of, waited = self._of[channel], _seconds(self._clock() - self._began)
+        of, waited = self._of[channel], in_seconds(self._clock() - self._began)
         if of.refusal is not None:
             return Outcome.REFUSED, f"{self._symbol}: {of.refusal[:300]}"
         if of.first is not None:
-            said = "not acknowledged" if of.answered is None else f"acknowledged after {_seconds(of.answered)}"
-            return Outcome.OK, f"{self._symbol}: {said}, first frame after {_seconds(of.first)}"
+            said = "not acknowledged" if of.answered is None else f"acknowledged after {in_seconds(of.answered)}"
+            return Outcome.OK, f"{self._symbol}: {said}, first frame after {in_seconds(of.first)}"
         if self._unreadable:
             return Outcome.UNREADABLE, f"{self._symbol}: {self._unreadable}"
         if self.end:
             return Outcome.FAILING, f"{self._symbol}: {self.end}"
         if of.answered is None:
             return Outcome.UNACKNOWLEDGED, f"{self._symbol}: no answer to the subscription within {waited}"
-        text = f"{self._symbol}: acknowledged after {_seconds(of.answered)}, then nothing for {waited}"
+        text = f"{self._symbol}: acknowledged after {in_seconds(of.answered)}, then nothing for {waited}"
         moves = channel is Channel.TRADES and self._of[Channel.BOOK].first is not None
         return (Outcome.QUIET if moves else Outcome.SILENT), text
 
@@ -318,7 +336,7 @@ def outcome_of(error: BaseException) -> Outcome:
         error.status if isinstance(error, aiohttp.WSServerHandshakeError | UnreachableError | RefusedError) else None
     )
     if status is not None:
-        return _of_status(status)
+        return of_status(status)
     if isinstance(error, RateLimitedError):
         return Outcome.LIMITED
     cause = error.__cause__ if isinstance(error, UnreachableError) else error
@@ -340,7 +358,8 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.UNREADABLE
 
 
-def _of_status(status: int) -> Outcome:
+def of_status(status: int) -> Outcome:
+    """What a status of HTTP says."""
     if status in (403, 451):
         return Outcome.BLOCKED
     if status in (404, 410):
@@ -350,5 +369,6 @@ def _of_status(status: int) -> Outcome:
     return Outcome.FAILING if status >= 500 or status == 408 else Outcome.REFUSED
 
 
-def _seconds(value: float) -> str:
+def in_seconds(value: float) -> str:
+    """A time for people."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -14,6 +14,7 @@ from tui.commands.sources import members, split_market, venue_settings
 from tui.config.loading import LoadedConfig
 
 if TYPE_CHECKING:
+    from connectors.ccxt_venue.feed import CcxtVenue
     from connectors.live.diagnosis import Check, Patience
     from connectors.live.venue import LiveVenue
 
@@ -65,7 +66,7 @@ def reach(named: Sequence[str], loaded: LoadedConfig, patience: Patience | None 
         yield Finding("warn", venue, "not asked: its table in the configuration has errors")
     if not wanted:
         return
-    venues: dict[str, LiveVenue] = {}
+    venues: dict[str, LiveVenue | CcxtVenue] = {}
     for venue, symbols in wanted.items():
         try:
             opened = _opened(venue, symbols, loaded)
@@ -75,7 +76,7 @@ def reach(named: Sequence[str], loaded: LoadedConfig, patience: Patience | None 
             yield Finding("fail", "markets", str(e), f"change `markets` or `composites` in {loaded.path}")
             continue
         if opened is None:
-            yield Finding("warn", venue, "not tried: it is asked through another library")
+            yield Finding("ok", venue, "no exchange: nothing to reach")
         else:
             venues[venue] = opened
     if not venues:
@@ -106,23 +107,38 @@ def _wanted(named: Sequence[str], loaded: LoadedConfig) -> dict[str, list[str]]:
     return wanted
 
 
-def _opened(venue: str, symbols: Sequence[str], loaded: LoadedConfig) -> LiveVenue | None:
+def _opened(venue: str, symbols: Sequence[str], loaded: LoadedConfig) -> LiveVenue | CcxtVenue | None:
+    from connectors.ccxt_venue.feed import CcxtVenue
     from connectors.live.feed import LiveFeed
     from connectors.live.venue import OwnSockets
     from connectors.venues import open_feed
 
     feed = open_feed(venue, symbols, venue_settings(loaded, venue, None, True))
-    if not isinstance(feed, LiveFeed) or isinstance(feed.venue, OwnSockets):
+    if not isinstance(feed, LiveFeed):
         return None
     for symbol in symbols:
         feed.venue.section(symbol)
-    return feed.venue
+    if isinstance(feed.venue, CcxtVenue):
+        return feed.venue
+    return None if isinstance(feed.venue, OwnSockets) else feed.venue
 
 
-async def _ask(venues: Mapping[LiveVenue, Sequence[str]], patience: Patience | None) -> dict[LiveVenue, list[Check]]:
-    from connectors.live.diagnosis import diagnose
+async def _ask(
+    venues: Mapping[LiveVenue | CcxtVenue, Sequence[str]], patience: Patience | None
+) -> dict[LiveVenue | CcxtVenue, list[Check]]:
+    from connectors.ccxt_venue import diagnosis as through_ccxt
+    from connectors.ccxt_venue.feed import CcxtVenue
+    from connectors.live import diagnosis
 
-    found = await asyncio.gather(*(diagnose(venue, symbols, patience) for venue, symbols in venues.items()))
+    async def one(venue: LiveVenue | CcxtVenue, symbols: Sequence[str]) -> list[Check]:
+        try:
+            if isinstance(venue, CcxtVenue):
+                return await through_ccxt.diagnose(venue, symbols, patience)
+            return await diagnosis.diagnose(venue, symbols, patience)
+        except SourceError as e:
+            return [diagnosis.Check(venue.sections[0], "exchange", diagnosis.Outcome.REFUSED, str(e))]
+
+    found = await asyncio.gather(*(one(venue, symbols) for venue, symbols in venues.items()))
     return dict(zip(venues, found, strict=True))
 
 
