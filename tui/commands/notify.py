@@ -191,8 +191,6 @@ async def _test_sinks(config: Config, only: Sequence[str] | None) -> bool:
 
 async def try_once(to: Destination) -> str | None:
     """Send a test once, past the outbox; what went wrong, or None."""
-    import msgspec
-
     from tui.delivery.notification import of_test
     from tui.delivery.outbox import letter_id
     from tui.delivery.sink import Letter, Refused, Trouble
@@ -201,7 +199,7 @@ async def try_once(to: Destination) -> str | None:
         return to.problem
     note = of_test(to.name, time.time_ns())
     letter = Letter(
-        to.name, note.key, letter_id(to.name, note.key), msgspec.json.encode(note.payload), note.title, note.text,
+        to.name, note.key, letter_id(to.name, note.key), note.body(), note.title, note.text,
         note.severity, 0, time.time(),
     )  # fmt: skip
     try:

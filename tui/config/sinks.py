@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from engine.duration import parse_duration
 from tui.config.values import HttpUrl, Name, Severity, Text, Window
 
 Event = Literal["fired", "resolved", "trouble"]
@@ -75,13 +76,21 @@ class FileSink(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 AnySink = WebhookSink | AppriseSink | CommandSink | FileSink
 
 
+#: The longest of each; the outbox forgets what has waited for two weeks.
+_MOST = {"timeout": ("5m", 300), "give_up": ("14d", 14 * 86400)}
+
+
 def sink_problem(sink: AnySink) -> tuple[str, str] | None:
     """(key, what is wrong with it), or None."""
+    for key, (most, seconds) in _MOST.items():
+        given = getattr(sink, key)
+        if parse_duration(given) > seconds * 1_000_000_000:
+            return key, f'"{given}" is too long; at most "{most}"'
     if isinstance(sink, WebhookSink | AppriseSink):
-        given = [key for key in ("url", "url_env", "url_file") if getattr(sink, key, None) is not None]
+        named = [key for key in ("url", "url_env", "url_file") if getattr(sink, key, None) is not None]
         names = '"url_env" or "url_file"' if isinstance(sink, AppriseSink) else '"url", "url_env" or "url_file"'
-        if len(given) != 1:
-            return (given[1] if given else "kind"), f"exactly one of {names} says where to send"
+        if len(named) != 1:
+            return (named[1] if named else "kind"), f"exactly one of {names} says where to send"
     if isinstance(sink, WebhookSink) and sink.secret_env is not None and sink.secret_file is not None:
         return "secret_file", 'only one of "secret_env" or "secret_file" can hold the secret'
     return None

@@ -16,8 +16,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from connectors.backoff import Backoff
 from tui.delivery.burst import Burst
 from tui.delivery.notification import Notification, Origin
@@ -244,7 +242,7 @@ class Courier:
 
     def _promise(self, promises: Sequence[tuple[_Worker, Notification]]) -> None:
         """All at once: it is the disk that takes time."""
-        bodies = {note.key: msgspec.json.encode(note.payload) for _, note in promises}
+        bodies = {note.key: note.body() for _, note in promises}
         letters = [(worker.to.name, note, bodies[note.key]) for worker, note in promises]
         try:
             outcomes = self._outbox.add(letters)

@@ -5,6 +5,7 @@ Both texts are plain: whatever a venue or a rule of the user put into them has g
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -37,6 +38,10 @@ class Notification:
     title: str
     text: str
     payload: dict[str, Any]  # JSON values only
+
+    def body(self) -> bytes:
+        """The payload as JSON in ASCII: also on a terminal it is nothing but text."""
+        return json.dumps(self.payload, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def of_alert(event: AlertEvent, origin: Origin = "live") -> Notification | None:
@@ -118,6 +123,7 @@ def _notification(
     if origin != "live":
         title = f"{'SIMULATED' if origin == 'simulator' else 'REPLAY'} {title}"
     title, text = escape_text(f"flowtape {title}", _TITLE), escape_text(text, _TEXT)
+    key = key.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair can be stored nowhere
     payload = {
         **detail,
         "schema": SCHEMA,

@@ -66,7 +66,8 @@ class Route:
         return (
             SEVERITIES.index(note.severity) >= SEVERITIES.index(self.severity)
             and (trouble or _matches(note.rule, self.rules))
-            and _matches(note.market, self.markets)
+            # What befalls a whole source concerns everyone.
+            and ((trouble and ":" not in note.market) or _matches(note.market, self.markets))
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -10,8 +11,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from engine.view import EngineView, MarketView
 
@@ -94,7 +93,7 @@ def write_health(path: Path, told: dict[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(msgspec.json.format(msgspec.json.encode(told)) + b"\n")
+            stream.write(json.dumps(told, indent=2).encode("ascii") + b"\n")
         os.chmod(temporary, 0o644)  # supervisors run as somebody else
         os.replace(temporary, path)
     except BaseException:

@@ -44,7 +44,7 @@ class Supervisor:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.connect(self._address)
-            sender.send(text.encode())
+            sender.send(text.encode("utf-8", "replace"))
 
 
 def _line(text: str) -> str:

@@ -71,6 +71,7 @@ class Watcher:
         self._stop = asyncio.Event()
         self._signal: int | None = None
         self._health_failed = False
+        self._fault = ""
         self._told_failures = 0
         self._suppressed = Counted()
 
@@ -194,17 +195,29 @@ class Watcher:
         every = HEALTH_S if self._supervisor.watchdog is None else min(HEALTH_S, self._supervisor.watchdog / 3)
         while True:
             now = time.monotonic()
-            markets = self._runtime.markets
-            opened = ((name, markets.get(name)) for name in self._sources.markets)
-            received = {name: None if market is None else market.recv or None for name, market in opened}
-            self._desk.look(time.time_ns(), received)
-            if self._desk.terminal is not None:
-                self._desk.terminal.tick(now, time.time_ns())
-            if now >= due:
-                due = now + every
-                await self._write_health("running")
+            try:
+                self._look(now)
+                if now >= due:
+                    due = now + every
+                    await self._write_health("running")
+                self._fault = ""
+            except Exception as error:
+                # The engine and the delivery go on; whoever supervises sees the file grow old, and the watchdog ends.
+                fault = f"looking after the markets failed: {type(error).__name__}: {error}"
+                if fault != self._fault:
+                    self._fault = fault
+                    self._log.write("error", "watch", fault)
+            else:
                 self._supervisor.alive(f"{self._desk.told} alerts told")
             await asyncio.sleep(min(LOOK_S, every))
+
+    def _look(self, now: float) -> None:
+        markets = self._runtime.markets
+        opened = ((name, markets.get(name)) for name in self._sources.markets)
+        received = {name: None if market is None else market.recv or None for name, market in opened}
+        self._desk.look(time.time_ns(), received)
+        if self._desk.terminal is not None:
+            self._desk.terminal.tick(now, time.time_ns())
 
     def _views(self) -> list[MarketView]:
         found = (self._runtime.view(market, _SMALL) for market in self._runtime.markets)

@@ -130,6 +130,16 @@ KINDS = '"webhook", "apprise", "command", "file"'
             'expected one of "fired", "resolved", "trouble", got "fire", did you mean "fired"?',
         ),
         (
+            "kind = 'file'\npath = 'x'\ntimeout = '6m'",
+            "5: sinks[a].timeout",
+            '"6m" is too long; at most "5m"',
+        ),
+        (
+            "kind = 'file'\npath = 'x'\ngive_up = '15d'",
+            "5: sinks[a].give_up",
+            '"15d" is too long; at most "14d"',
+        ),
+        (
             "kind = 'file'\npath = 'x'\nburst = 0",
             "5: sinks[a].burst",
             "expected a whole number of alerts a minute from 1 to 10000, got 0",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import unicodedata
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from engine.view import LeafReading
 from tests.tui.delivery.notes import event, note
 from tui.delivery.notification import Origin, of_alert, of_failure, of_recovery, of_test, of_trouble
+from tui.delivery.outbox import Outbox
 
 NS = 1_000_000_000
 
@@ -21,7 +21,7 @@ def test_an_alert() -> None:
     fired = note(severity="high", version="v1", level=0.99)
     assert fired.title == "flowtape binance:ETH/USDT: toxic"
     assert fired.text == "flow is one-sided (now 0.995)"
-    payload = json.loads(msgspec.json.encode(fired.payload))
+    payload = json.loads(fired.body())
     wanted = {
         "schema": 1, "event": "fired", "kind": "fired", "rule": "toxic", "market": "binance:ETH/USDT",
         "severity": "high", "version": "v1", "value": 0.995, "level": 0.99, "time": "2025-06-21T10:00:00.000+00:00",
@@ -80,10 +80,23 @@ def test_trouble_and_its_end() -> None:
     assert of_test("ops", NS).kind == "test"
 
 
-@given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400))
+ANYTHING = st.text(st.characters(exclude_categories=()), max_size=400)  # half surrogate pairs too
+
+
+@given(ANYTHING, ANYTHING, ANYTHING)
 def test_hostile_names_are_plain_text(rule: str, market: str, message: str) -> None:
     made = note(rule=rule, market=market, message=message)
     for text in (made.title, made.text):
         assert not [char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")]
         assert len(text) <= 300
     assert "\n" not in made.title
+    body = made.body()
+    assert body.isascii()
+    assert not [byte for byte in body if byte < 0x20]
+    assert json.loads(body)["message"] == message
+    outbox = Outbox(None)
+    assert outbox.add([("ops", made, body)]) == ["added"]
+    letter = outbox.claim("ops", 10)
+    assert letter is not None
+    assert (letter.key, letter.body) == (made.key, body)
+    outbox.close()

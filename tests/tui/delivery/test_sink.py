@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.tui.delivery.notes import note
-from tui.delivery.notification import of_recovery, of_suppression, of_test, of_trouble
+from tui.delivery.notification import of_failure, of_recovery, of_suppression, of_test, of_trouble
 from tui.delivery.sink import Route
 
 TROUBLE = of_trouble("binance:ETH/USDT", "book", "RESYNC", "a gap", 1, 2, "live")
@@ -30,6 +30,12 @@ def test_by_event() -> None:
     assert Route(rules=("none",)).takes(RECOVERY)
     assert not Route(events=("fired",)).takes(TROUBLE)
     assert not Route(markets=("bybit:*",)).takes(TROUBLE)
+
+
+def test_trouble_of_a_whole_source_goes_wherever_trouble_goes() -> None:
+    failure = of_failure("binance", "stopped", 1, "live")
+    assert Route(markets=("binance:ETH/*",)).takes(failure)
+    assert not Route(events=("fired",)).takes(failure)
 
 
 def test_a_test_goes_everywhere_and_a_summary_nowhere_by_itself() -> None:

@@ -31,10 +31,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def letter(n: int = 0) -> Letter:
-    import msgspec
-
     outbox, one = Outbox(None), note(n)
-    outbox.add([("ops", one, msgspec.json.encode(one.payload))])
+    outbox.add([("ops", one, one.body())])
     found = outbox.claim("ops", 10)
     assert found is not None
     outbox.close()

@@ -145,6 +145,8 @@ def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["state"] == "stopped"
     assert path.stat().st_ino != first
     assert os.listdir(path.parent) == ["health.json"]
+    write_health(path, told(failures=["half a pair \ud800 \x9b2J"]))
+    assert path.read_bytes().isascii()
     with pytest.raises(OSError, match="exists"):
         write_health(path / "x", told())
 
@@ -187,12 +189,12 @@ def test_systemd_hears(tmp_path: Path, abstract: bool) -> None:
         }
         supervisor = Supervisor(environ)
         assert supervisor.watchdog == 6.0
-        supervisor.ready("watching\nx")
+        supervisor.ready("watching\nx\ud800")
         supervisor.alive("3 alerts")
         supervisor.reloading()
         supervisor.stopping()
         heard = [server.recv(4096).decode() for _ in range(4)]
-    assert heard[0] == "READY=1\nSTATUS=watching x"
+    assert heard[0] == "READY=1\nSTATUS=watching x?"
     assert heard[1] == "WATCHDOG=1\nSTATUS=3 alerts"
     assert heard[2].startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert heard[3] == "STOPPING=1"
