@@ -49,7 +49,13 @@ def add_parser(subparsers: Any) -> None:
         description="Opens the monitor on recorded data, paced by the recording's own clock.",
         epilog="flowtape play capture_20240808.gz capture_20240809.gz --speed 10",
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="recordings; files of one market in their order")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="captures, recorded sessions of several markets, or CSV of trades or books, told by their content; "
+        "files of one market in their order",
+    )
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="seconds of tape a second (0: no pacing)")
     add_begin_argument(parser)
     add_source_arguments(parser)

@@ -43,7 +43,12 @@ class Sources:
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that say what a recording is, where it can't tell itself, and which channels a live market needs."""
     group = parser.add_argument_group("sources")
-    group.add_argument("--as", dest="market", metavar="MARKET", help="the recording is of this market (venue:SYMBOL)")
+    group.add_argument(
+        "--as",
+        dest="market",
+        metavar="MARKET",
+        help="the recording is of this market (venue:SYMBOL); of a session, the market to pick",
+    )
     group.add_argument("--tick", metavar="SIZE", help="price step, where the file can't tell")
     group.add_argument("--lot", metavar="SIZE", help="size step, where the file can't tell")
     group.add_argument("--contract", metavar="VALUE", help="value of one contract, where the file can't tell")
