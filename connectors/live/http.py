@@ -178,7 +178,8 @@ class RestClient:
         said = f"{text!r} (code {code})" if code is not None else f"HTTP {status}"
         if status in (418, 429):
             return self.limited(path, said, _seconds(retry_after))
-        if status >= 500 or status in (403, 408):  # 403: its firewall, which lets one in again later
+        # 403: its firewall, which lets one in again later; below 200: no answer at all
+        if status >= 500 or status in (403, 408) or status < 200:
             return UnreachableError(f"{url} failed: {said}")
         if status == 451:
             return RefusedError(f"{url} is not available from this place (HTTP 451): {said}", code)

@@ -26,6 +26,7 @@ class Run:
     calm: SeededMarket
     unseen: set[int] = field(default_factory=set)  # trades whose loss nothing on the wire shows
     task: asyncio.Task[None] | None = None  # the feed
+    other_ids: bool = False  # the connector gives trades ids of its own
 
     @property
     def sink(self) -> WatchedSink:
@@ -61,10 +62,13 @@ class Run:
         return [(m, self.engine.of(m)) for m in (self.market, self.calm)]
 
     def _settled(self) -> bool:
-        return all(
-            s is not None and s.current and bool(s.ids) and s.ids[-1] == self.exchange.trade_id(m.prints[-1])
-            for m, s in self._sinks()
-        )
+        return all(s is not None and s.current and bool(s.trades) and self._newest(s, m) for m, s in self._sinks())
+
+    def _newest(self, sink: WatchedSink, market: SeededMarket) -> bool:
+        """Whether the market's last trade has come."""
+        if self.other_ids:
+            return sink.trades[-1].ts == market.prints[-1].ms * 1_000_000
+        return sink.ids[-1] == self.exchange.trade_id(market.prints[-1])
 
     async def _comes(self, condition: Callable[[], bool], seconds: float) -> bool:
         try:
