@@ -8,44 +8,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from connectors.backoff import Backoff
 from connectors.live.bars import AverageDay, fetch_average_day
 from connectors.live.conflation import Backlog, Merged
 from connectors.live.http import RateLimitedError, RefusedError, UnreachableError
+from connectors.live.market_trades import MarketTrades, Spawn
 from connectors.live.timing import Pulse, Timing, VenueClock
-from connectors.live.trade_overlap import UniqueIds
-from connectors.live.trade_sequence import ConsecutiveIds, Continuity, Hole, Item
 from connectors.live.venue import Rest, Traits
 from connectors.live.wire import (
     BookMessage,
     BookRule,
     Broken,
-    Fill,
     Liquidation,
     SnapshotRule,
     Step,
     TradeMessage,
     Update,
 )
-from engine.codes import Channel, Flag, Reason, Trust
+from engine.codes import Channel, Reason, Trust
 from engine.feed import Engine, Sink, SourceError
 from engine.instrument import Instrument, OffGridError
 
-Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 USABLE = (Trust.LIVE, Trust.UNVERIFIABLE)
 _NOTICE_AGAIN = 60.0
 _SHORTEST_WAIT = 0.1
 _LONGEST_STEP_NS = 5_000_000_000
 _OFF_GRID_LOSSES = 3
-#: Trades fetched at most for one gap: the live ones wait meanwhile.
-_MOST_RECOVERED = 20_000
+
 _DAY = 86_400.0
-#: Pages asked for at most before the socket is opened.
-_MOST_PAGES = 40
 
 
 class MarketSession:
@@ -80,9 +74,7 @@ class MarketSession:
         self._timing, self._backoff, self._shallow = timing, backoff, shallow
         self._sink: Sink = engine.open(instrument)
         self._rule = make_rule(instrument)
-        self._sequence: Continuity = ConsecutiveIds() if traits.consecutive_ids else UniqueIds()
         self._joining: asyncio.Task[None] | None = None
-        self._recovering: asyncio.Task[None] | None = None
         self._lost: Reason | None = None  # why there is no book; None: there never was one on this connection
         self._live_since = 0.0
         self._said: dict[Channel, tuple[Trust, Reason]] = {}
@@ -95,36 +87,26 @@ class MarketSession:
         self._off_grid_losses = 0  # books lost to off-grid levels since one was last in place for a while
         self._heard = 0  # recv of the newest message
         self._newest = 0  # the tape's clock
-        self._put_at = 0  # time of the newest trade on the tape
         self._told: dict[str, float] = {}
+        self._tape_trades = MarketTrades(
+            instrument,
+            self._sink,
+            rest,
+            traits,
+            timing,
+            spawn,
+            clock=clock,
+            newest=lambda: self._newest,
+            tell=self._tell,
+        )
 
     # ---- before the socket
 
     async def catch_up(self) -> None:
         """After an earlier run: fetch the trades since, so that they come before anything else and in their own time.
         What can't be had in the time there is shows as a gap of ids when the first live trade comes."""
-        last = self._sink.last_trade_id
-        if last is None or Channel.TRADES not in self.channels:
-            return
-        self._sequence.resume(last)
-        with contextlib.suppress(TimeoutError, RefusedError, RateLimitedError):
-            async with asyncio.timeout(self._timing.recovery):
-                await self._catch_up()
-
-    async def _catch_up(self) -> None:
-        backoff = Backoff(_SHORTEST_WAIT, 1.0)
-        for _ in range(_MOST_PAGES if self._traits.consecutive_ids else 0):
-            last = self._sequence.last or 0
-            try:
-                page = await self._rest.trades(self.instrument, last, self._put_at or self._sink.t)
-            except RateLimitedError:
-                raise
-            except UnreachableError:
-                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
-                continue
-            self._emit(self._sequence.caught_up(self._clock(), page.fills, page.flow_only), Flag.RECOVERED)
-            if page.flow_only or self._sequence.last == last:
-                return
+        if Channel.TRADES in self.channels:
+            await self._tape_trades.catch_up()
 
     # ---- from the socket
 
@@ -143,7 +125,7 @@ class MarketSession:
     def disconnected(self) -> None:
         """The connection is gone: so is the book; trades go on by their ids when it is back."""
         self._drop_book(None)
-        self._sequence.interrupted()
+        self._tape_trades.interrupted()
         self._say_all(Trust.STALE, Reason.DISCONNECTED)
 
     def book(self, recv: int, m: BookMessage) -> None:
@@ -163,32 +145,15 @@ class MarketSession:
 
     def trades(self, recv: int, m: TradeMessage) -> None:
         """Trades of the stream."""
-        fills = m.fills
         self._trades += 1
         if m.history:
-            first = self._sequence.last is None
-            taken = self._sequence.replayed(recv, fills)
-            self._emit(taken.now, Flag.REPLAYED if first else Flag.RECOVERED)
-            self._fill_gap(taken.gap)
+            self._tape_trades.replayed(recv, m.fills)
             return
         if not self._trades_live:
             self._say(Channel.TRADES, Trust.LIVE)
-        expects = self._sequence.expects
-        for fill in fills:
-            self._hear(recv, fill.ts)
-            if expects(fill):
-                self._put(recv, fill, 0)
-                continue
-            taken = self._sequence.take(recv, fill)
-            self._emit(taken.now, 0)
-            self._fill_gap(taken.gap)
-
-    def _fill_gap(self, gap: Hole | None) -> None:
-        if gap is not None and gap.count > _MOST_RECOVERED:
-            self._tell("trades", f"{gap.count:,} trades are missing, too many to fetch")
-            self._emit(self._sequence.release(), 0)
-        elif gap is not None and (self._recovering is None or self._recovering.done()):
-            self._recovering = self._spawn(self._recover())
+        if m.fills:
+            self._hear(recv, m.fills[-1].ts)
+            self._tape_trades.take(recv, m.fills)
 
     def liquidation(self, recv: int, m: Liquidation) -> None:
         """A liquidation that came on this socket."""
@@ -201,13 +166,13 @@ class MarketSession:
         id, where ids are consecutive; a lost delta makes the book wrong."""
         self._tell("unreadable", f"a message could not be read and was skipped: {error}")
         if channel is not Channel.BOOK:
-            self._sequence.interrupted()
+            self._tape_trades.interrupted()
         if channel is Channel.BOOK and (self._rule.synced or self._joining is not None):
             self._lose(Reason.BAD_MESSAGE)
 
     def tainted(self, reason: Reason) -> None:
         """Messages of the connection are missing, perhaps of this market."""
-        self._sequence.interrupted()
+        self._tape_trades.interrupted()
         if self._rule.synced:
             self._lose(reason)
 
@@ -258,7 +223,7 @@ class MarketSession:
             self._say(channel, Trust.STALE, Reason.NO_MESSAGES)
         pulse.start(now)
         if channel is Channel.TRADES:
-            self._sequence.interrupted()
+            self._tape_trades.interrupted()
         self.resubscribe(self, channel)
 
     def _moves(self, channel: Channel, now: float) -> bool:
@@ -420,63 +385,10 @@ class MarketSession:
             self.instrument = fresh
             self._rule = self._make_rule(fresh)
             self._sink = self._engine.open(fresh)
+            self._tape_trades.move_to(fresh, self._sink)
             self._said.clear()
             self._trades_live = False
             self._say(Channel.BOOK, Trust.RESYNC, Reason.INSTRUMENT_CHANGED)
-
-    # ---- trades
-
-    async def _recover(self) -> None:
-        """Fill gaps by REST while later trades wait, each for so long as is sensible."""
-        while self._sequence.gap is not None:
-            try:
-                async with asyncio.timeout(self._timing.recovery):
-                    await self._fill()
-            except TimeoutError:
-                self._tell("trades", "missing trades could not be fetched in time")
-            self._emit(self._sequence.release(), 0)
-
-    async def _fill(self) -> None:
-        backoff = Backoff(_SHORTEST_WAIT, 1.0)
-        while self._sequence.gap is not None and not self._sequence.filled:
-            last = self._sequence.last or 0
-            try:
-                page = await self._rest.trades(self.instrument, last, self._put_at or self._sink.t)
-            except RateLimitedError as e:
-                await asyncio.sleep(e.seconds)
-                continue
-            except RefusedError as e:
-                self._tell("trades", f"missing trades cannot be fetched: {e}")
-                return
-            except UnreachableError:
-                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
-                continue
-            self._emit(self._sequence.recovered(self._clock(), page.fills, page.flow_only), Flag.RECOVERED)
-            if self._sequence.last == last and not self._sequence.filled:
-                if self._sequence.hopeless(page.fills):
-                    return
-                await asyncio.sleep(max(_SHORTEST_WAIT / 2, backoff.next()))
-
-    def _emit(self, items: Sequence[Item], flags: int) -> None:
-        for item in items:
-            if isinstance(item, Hole):
-                recv = self._clock()
-                # At the trade before it: a later time would put the trades that waited into the past.
-                at = self._put_at or self._sink.t or self._newest
-                self._sink.hole(recv, at, item.first, item.count)
-            else:
-                self._put(*item, flags)
-
-    def _put(self, recv: int, t: Fill, flags: int) -> None:
-        flags |= t.flags
-        self._put_at = t.ts
-        try:
-            self._sink.trade(recv, t.ts, t.trade_id, t.price, t.size, t.side, flags)
-        except OffGridError as e:
-            # What was not order flow may print at any price; flow that cannot be stored is missing.
-            if not flags & Flag.NOT_FLOW:
-                self._tell("off-grid trade", f"{e}; the trade is counted as missing")
-                self._sink.hole(recv, t.ts, t.trade_id - t.count + 1, t.count)
 
     # ---- what the venue tells about itself
 
