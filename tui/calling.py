@@ -37,13 +37,14 @@ class Calling:
         self._looked = float("-inf")
 
     async def begin(self) -> None:
-        """Get ready, after the first frame."""
+        """Get ready, after the first frame; then follow the terminal as long as there is something to follow."""
         if self._make_desk is not None:
             self._desk = self._make_desk()
             if self._make_terminal is not None:
                 terminal = await asyncio.to_thread(self._make_terminal, self._write)
                 terminal.muted = self._muted
                 self._desk.terminal = terminal
+                await terminal.follow()
 
     def alert(self, event: AlertEvent) -> None:
         """The engine tells of an alert."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tui.delivery.courier import Courier
     from tui.delivery.desk import Desk
     from tui.delivery.terminal import TerminalAlerts
+    from tui.delivery.terminals import Path as Way
     from tui.monitor import Playback
     from tui.opening import Opening
     from tui.session import Session
@@ -229,8 +230,13 @@ def _terminal_alerts(config: Config, write: Callable[[str], None]) -> TerminalAl
     from tui.panels import glyphs
 
     notify = config.notify
-    path = path_here(notify.desktop, ascii_only=glyphs.current() is glyphs.ASCII)
-    return TerminalAlerts(write, path, TerminalOptions(notify.bell, title=notify.title, severity=notify.severity))
+    narrow = glyphs.current() is glyphs.ASCII
+
+    def find() -> Way:
+        return path_here(notify.desktop, ascii_only=narrow)
+
+    options = TerminalOptions(notify.bell, title=notify.title, severity=notify.severity)
+    return TerminalAlerts(write, find(), options, find)
 
 
 def _session(

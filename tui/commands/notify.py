@@ -49,7 +49,14 @@ def add_parser(subparsers: Any) -> None:
         description="Lists how many alerts wait for each sink, from whichever run they are.",
     )
     status.set_defaults(run=run_status)
-    for command in (test, status):
+    drop = commands.add_parser(
+        "drop",
+        help="give up the alerts that wait for a sink",
+        description="Forgets the alerts that wait for a sink, which need no longer be configured.",
+    )
+    drop.add_argument("sink", metavar="NAME", help="a sink that `notify status` lists")
+    drop.set_defaults(run=run_drop)
+    for command in (test, status, drop):
         command.add_argument("--config", metavar="FILE", type=Path, help="another configuration file")
 
 
@@ -89,6 +96,25 @@ def run_status(args: argparse.Namespace) -> int:
         _say("no [[sinks]] are configured: alerts go to the terminal only")
     if outbox is not None:
         outbox.close()
+    return 0
+
+
+def run_drop(args: argparse.Namespace) -> int:
+    """Give up what waits for a sink."""
+    from tui.config.problems import unknown_name
+    from tui.delivery.building import outbox_path
+    from tui.delivery.outbox import Outbox
+
+    names = [sink.name for sink in read_config(args, strict=False).config.sinks]
+    path = outbox_path()
+    outbox = Outbox(path) if path.exists() else None
+    waiting = outbox.sinks() if outbox is not None else {}
+    if args.sink not in (*names, *waiting):
+        raise UsageError(unknown_name(args.sink, [*names, *waiting], "sink"))
+    dropped = outbox.drop(args.sink) if outbox is not None else 0
+    if outbox is not None:
+        outbox.close()
+    _say(f"{args.sink}: {dropped} alerts are no longer delivered")
     return 0
 
 

@@ -160,6 +160,15 @@ class Outbox:
         rows = self._db.execute("SELECT sink, count(*) FROM letters WHERE state = 'waiting' GROUP BY sink")
         return dict(rows.fetchall())
 
+    def drop(self, sink: str) -> int:
+        """Give up all that waits for a sink; how many that were."""
+        done = self._db.execute(
+            "UPDATE letters SET state = 'failed', settled = ?, reason = 'dropped by the user', body = x''"
+            " WHERE sink = ? AND state = 'waiting'",
+            (self._clock(), sink),
+        )
+        return done.rowcount
+
     def prune(self) -> int:
         """Forget what was settled long ago, and give up what has waited as long; how many of the latter."""
         before = self._clock() - REMEMBER_S

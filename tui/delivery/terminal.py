@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ _RULE_PAUSE = 5.0  # seconds between two bells of one rule and market
 _BELL_PAUSE = 1.0  # seconds between any two bells
 #: Notifications a minute; a desktop that shows more only annoys.
 BURST = 12
+#: Between two looks at the terminal around tmux, s.
+FOLLOW_S = 60.0
 _NEWS = ("fired", "repeated", "trouble", "test")
 
 
@@ -33,8 +36,15 @@ class TerminalAlerts:
     The bell rings whatever else the terminal shows: it is what every terminal and multiplexer passes on.
     """
 
-    def __init__(self, write: Callable[[str], None], path: Path, options: TerminalOptions) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        path: Path,
+        options: TerminalOptions,
+        find: Callable[[], Path] | None = None,
+    ) -> None:
         self.path = path
+        self._find = find  # the path as it is now; may take a second or two
         self.muted = False
         self._write = write
         self._options = options
@@ -42,6 +52,12 @@ class TerminalAlerts:
         self._bell = float("-inf")
         self._burst = Burst(BURST)
         self._badge: int | None = None  # what the title says; None: the title is as it was
+
+    async def follow(self) -> None:
+        """Inside tmux: see now and then which terminal it is shown on. People attach from another one."""
+        while self._find is not None and self.path.multiplexer == "tmux":
+            await asyncio.sleep(FOLLOW_S)
+            self.path = await asyncio.to_thread(self._find)
 
     def tell(self, note: Notification, now: float) -> None:
         """Call the user, unless muted or it is not severe enough."""

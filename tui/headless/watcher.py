@@ -72,6 +72,7 @@ class Watcher:
         self._signal: int | None = None
         self._health_failed = False
         self._fault = ""
+        self._following: asyncio.Task[None] | None = None
         self._told_failures = 0
         self._suppressed = Counted()
 
@@ -130,8 +131,9 @@ class Watcher:
             self._log.write("error", "engine", f"stopped by an internal error: {type(error).__name__}: {error}")
             code = 1
         finally:
-            for task in (stop, look, *([shown] if shown is not None else [])):
-                task.cancel()
+            for task in (stop, look, shown, self._following):
+                if task is not None:
+                    task.cancel()
         return await self._end(code)
 
     async def _end(self, code: int) -> int:
@@ -251,7 +253,9 @@ class Watcher:
         notify = self._config.notify
         path = await asyncio.to_thread(path_here, notify.desktop)
         options = TerminalOptions(notify.bell, title=False, severity=notify.severity)
-        self._desk.terminal = TerminalAlerts(self._log.raw, path, options)
+        terminal = TerminalAlerts(self._log.raw, path, options, lambda: path_here(notify.desktop))
+        self._desk.terminal = terminal
+        self._following = asyncio.create_task(terminal.follow())
 
     def _catch_signals(self) -> None:
         for name, handler in (("SIGTERM", self._ask_to_stop), ("SIGINT", self._ask_to_stop), ("SIGHUP", self._reload)):

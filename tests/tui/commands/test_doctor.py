@@ -12,6 +12,7 @@ import pytest
 
 from tui.commands import doctor
 from tui.commands.doctor import Finding, answers, configuration, notifications, python_and_packages, report, terminal
+from tui.commands.failure import UsageError
 from tui.config.model import Config, Layout, Terminal
 from tui.driver.answers import Answers
 
@@ -218,6 +219,14 @@ def test_alerts_that_wait_are_told(
     ]
     assert "no longer configured" in lines[3]
     assert not (tmp_path / "y").exists()
+
+    for name, text in (("old", "old: 1 alerts are no longer delivered"), ("calm", "calm: 0 alerts are")):
+        args = parser.parse_args(["notify", "drop", name, "--config", str(file)])
+        assert args.run(args) == 0
+        assert capsys.readouterr().out.startswith(text)
+    with pytest.raises(UsageError, match='did you mean "ops"'):
+        notify.run_drop(parser.parse_args(["notify", "drop", "opps", "--config", str(file)]))
+    assert _by_name(list(notifications(None, environ)))["outbox"].text.endswith(": 2 for ops")
 
 
 def test_sinks_that_can_not_be_used(tmp_path: Path) -> None:

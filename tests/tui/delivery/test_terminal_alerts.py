@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.tui.delivery.notes import note
+from tui.delivery import terminal as terminal_module
 from tui.delivery.notification import of_trouble
 from tui.delivery.terminal import BURST, TerminalAlerts, TerminalOptions
 from tui.delivery.terminals import find_path
@@ -98,6 +101,16 @@ def test_the_title_counts_and_is_given_back() -> None:
     assert written.taken() == "\x1b[23;2t"
     written.alerts.restore()
     assert written.taken() == ""
+
+
+async def test_in_tmux_it_follows_whoever_attaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal_module, "FOLLOW_S", 0.0)
+    shown = [replace(FOOT, multiplexer="tmux"), replace(KITTY, multiplexer="tmux"), replace(PLAIN, multiplexer=None)]
+    out: list[str] = []
+    alerts = TerminalAlerts(out.append, shown[0], TerminalOptions(), lambda: shown.pop(0))
+    await alerts.follow()  # ends when it is tmux no more
+    assert not shown
+    await TerminalAlerts(out.append, KITTY, TerminalOptions(), lambda: FOOT).follow()
 
 
 def test_in_screen_it_is_emptied_and_without_title_left_alone() -> None:
