@@ -34,6 +34,7 @@ from tui.monitor import Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
 from tui.screens.main import Look, MainScreen
+from tui.terminal import hung_up
 from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
 from tui.untrusted import escape_text
 
@@ -152,6 +153,13 @@ class FlowtapeApp(FlowVariables):
             self.run_worker(self._run_engine(self._start), name="engine", exit_on_error=False)
         if self.options.freeze:
             self.set_timer(5.0, _freeze)
+        if not self.is_headless and os.isatty(0):
+            self.set_interval(1.0, self._look_for_terminal)
+
+    def _look_for_terminal(self) -> None:
+        """Nobody would ever end what runs on without a terminal."""
+        if hung_up(0):
+            self.exit(None, 128 + getattr(signal, "SIGHUP", 1))
 
     async def _run_engine(self, start: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -114,6 +115,22 @@ def tell_textual(terminal: Terminal, environ: MutableMapping[str, str] = os.envi
         environ["NO_COLOR"] = "1"
     else:
         environ.pop("NO_COLOR", None)
+
+
+def hung_up(fileno: int) -> bool:
+    """Whether the terminal behind a file is gone: its window was closed, or the connection to it.
+
+    The signal that says so goes to the leader of the session, and one that lives on (make, some shells) leaves its
+    programs to find out.
+    """
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fileno, 0)
+    try:
+        return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+    except OSError:
+        return False
 
 
 def is_utf8_locale(environ: Mapping[str, str]) -> bool | None:

@@ -146,6 +146,16 @@ def test_ends_with_its_terminal(screen: Screen) -> None:
     assert screen.process.wait(20) != 0
 
 
+def test_ends_with_its_terminal_under_a_program_that_lives_on(tmp_path: Path) -> None:
+    """The hang-up is told to the leader of the session alone, here one that waits for its programs as make does."""
+    command = ("/bin/sh", "-c", 'trap "" HUP; "$@"; exit 3', "sh", *FLOWTAPE)
+    with Screen(tmp_path, command=command) as screen:
+        screen.sees(LIVE)
+        os.close(screen.slave)
+        os.close(screen.master)
+        assert screen.process.wait(20) == 3
+
+
 def test_stops_and_comes_back_in_a_shell(tmp_path: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
