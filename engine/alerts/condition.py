@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.alerts.quantity import Number, Quantity, constant, metrics_of
+from engine.alerts.quantity import Arithmetic, Number, Quantity, Reading, constant, metrics_of
 from engine.metrics.names import Metric, parse_metric
 
 
@@ -221,8 +221,6 @@ def factor_of(level: Quantity) -> tuple[float, Quantity] | None:
     value = constant(level)
     if value is not None:
         return value, Number(1.0)
-    from engine.alerts.quantity import Arithmetic, Reading
-
     if isinstance(level, Reading):
         return 1.0, level
     if isinstance(level, Arithmetic) and level.operator in "*/":

@@ -362,7 +362,7 @@ class _Builder:
         ):
             if rest.startswith(sign):
                 return ConditionError(f"{sign!r}: {hint}", at + 1)
-        wanted = sorted(getattr(error, "accepts", None) or getattr(error, "expected", None) or error_allowed(error))
+        wanted = sorted(getattr(error, "accepts", None) or getattr(error, "expected", None) or _allowed(error))
         if not text.strip():
             return ConditionError(f"nothing there; write a condition such as {EXAMPLE}", 1)
         # A metric that does not exist is the better complaint than what stands behind it.
@@ -387,7 +387,7 @@ class _Builder:
         return self._text[:at].count("(") == self._text[:at].count(")") or self._text[:at].rstrip().endswith("abs(")
 
 
-def error_allowed(error: UnexpectedInput) -> set[str]:
+def _allowed(error: UnexpectedInput) -> set[str]:
     """What the lexer would have taken."""
     return set(getattr(error, "allowed", None) or ())
 

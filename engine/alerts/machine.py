@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.alerts.condition import Compared, Crosses, Leaf, Plain, Within
+from engine.alerts.condition import Compared, Condition, Crosses, Leaf, Plain, Within
 from engine.alerts.evaluation import (
     Instants,
     LeafNode,
@@ -26,7 +26,7 @@ from engine.alerts.evaluation import (
     tree_state,
 )
 from engine.alerts.quantity import Magnitude, Quantity, evaluate
-from engine.alerts.rule import Rule, is_parsed
+from engine.alerts.rule import Rule
 from engine.metrics.batch import Floats
 from engine.metrics.calculator import State
 from engine.metrics.windows import Columns, check_state
@@ -73,8 +73,8 @@ class RuleMachine:
         self._node = build(rule.condition)
         self._leaves = [node for node in self._node.walk() if isinstance(node, LeafNode)]
         rearm = rule.rearm
-        self._rearm = build(rearm) if rearm is not None and is_parsed(rearm) else None  # type: ignore[arg-type]
-        self._rearm_level: Quantity | None = None if rearm is None or is_parsed(rearm) else rearm  # type: ignore[assignment]
+        self._rearm = build(rearm) if rearm is not None and isinstance(rearm, Condition) else None
+        self._rearm_level: Quantity | None = None if rearm is None or isinstance(rearm, Condition) else rearm
         self.state = "warming"
         self.since: int | None = None
         self.fires = 0

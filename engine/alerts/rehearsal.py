@@ -13,7 +13,7 @@ from engine.alerts.condition import All, Compared, Condition, Crosses, Leaf, Pla
 from engine.alerts.evaluation import Instants
 from engine.alerts.machine import RuleMachine
 from engine.alerts.quantity import Arithmetic, Magnitude, Number, Quantity, evaluate
-from engine.alerts.rule import Rule, is_parsed
+from engine.alerts.rule import Rule
 from engine.metrics.batch import Floats
 from engine.metrics.windows import DAY
 from engine.tape import Ints
@@ -94,8 +94,8 @@ def with_level(rule: Rule, level: float) -> Rule | None:
     if isinstance(rule.condition, All):
         condition = All((moved, *rule.condition.parts[1:]))
     rearm = rule.rearm
-    if rearm is not None and not is_parsed(rearm):
-        ours = factor_of(rearm)  # type: ignore[arg-type]
+    if rearm is not None and not isinstance(rearm, Condition):
+        ours = factor_of(rearm)
         if ours is not None and factor[0]:
             rearm = _scaled(ours[0] * level / factor[0], ours[1])
     return replace(rule, condition=condition, rearm=rearm)

@@ -76,7 +76,7 @@ class Rule:
         """Every metric it reads, each once."""
         found = {metric.canonical: metric for metric in condition_metrics(self.condition)}
         if self.rearm is not None:
-            more = condition_metrics(self.rearm) if is_parsed(self.rearm) else metrics_of(self.rearm)  # type: ignore[arg-type]
+            more = condition_metrics(self.rearm) if isinstance(self.rearm, Condition) else metrics_of(self.rearm)
             found.update({metric.canonical: metric for metric in more})
         return tuple(found.values())
 
@@ -96,11 +96,6 @@ class Rule:
         """Names everything about it but its name."""
         rest = (self.on, self.cooldown, self.repeat, self.severity, self.message)
         return _digest(self.trigger, *map(str, rest))
-
-
-def is_parsed(rearm: Quantity | Condition) -> bool:
-    """Whether a re-arm test is a condition instead of a level."""
-    return isinstance(rearm, Condition)
 
 
 def compile_rule(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from tui.alert_book import OwnAlert
-from tui.config.editing import add_alert, remove_alert, replace_alert, set_alert_enabled, set_presets
 from tui.config.model import Alert, Config
 from tui.config.problems import ConfigError
 from tui.monitor import AlertFields
@@ -41,6 +41,13 @@ def own_alerts(config: Config) -> tuple[OwnAlert, ...]:
     return tuple(OwnAlert(fields_of(alert), alert.enabled) for alert in config.alerts)
 
 
+def editing() -> ModuleType:
+    """The editor of files, and the library beneath it: not needed before something is to be kept."""
+    from tui.config import editing
+
+    return editing
+
+
 class ConfigAlerts:
     """Keeps changes in the user's file (tui.alert_book.AlertKeeper)."""
 
@@ -49,23 +56,23 @@ class ConfigAlerts:
 
     def add(self, fields: AlertFields) -> None:
         """See AlertKeeper."""
-        self._edit(lambda: add_alert(self._path, fields.table()))
+        self._edit(lambda: editing().add_alert(self._path, fields.table()))
 
     def replace(self, name: str, fields: AlertFields) -> None:
         """See AlertKeeper."""
-        self._edit(lambda: replace_alert(self._path, name, fields.table()))
+        self._edit(lambda: editing().replace_alert(self._path, name, fields.table()))
 
     def remove(self, name: str) -> None:
         """See AlertKeeper."""
-        self._edit(lambda: remove_alert(self._path, name))
+        self._edit(lambda: editing().remove_alert(self._path, name))
 
     def enable(self, name: str, enabled: bool) -> None:
         """See AlertKeeper."""
-        self._edit(lambda: set_alert_enabled(self._path, name, enabled))
+        self._edit(lambda: editing().set_alert_enabled(self._path, name, enabled))
 
     def presets(self, names: Sequence[str]) -> None:
         """See AlertKeeper."""
-        self._edit(lambda: set_presets(self._path, names))
+        self._edit(lambda: editing().set_presets(self._path, names))
 
     @staticmethod
     def _edit(change: Callable[[], None]) -> None:
