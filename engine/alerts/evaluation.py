@@ -490,11 +490,14 @@ def _single(value: float, comparison: str, level: float) -> Truth:
     """The truth of one comparison, without the toll of working on arrays."""
     if value != value or level != level:
         return _ONE[0]
+    return _ONE[1 if holds_single(value, comparison, level) else -1]
+
+
+def holds_single(value: float, comparison: str, level: float) -> bool:
+    """Whether one comparison of two known numbers is true."""
     if comparison[0] == ">":
-        true = value > level or (value == level and len(comparison) == 2)
-    else:
-        true = value < level or (value == level and len(comparison) == 2)
-    return _ONE[1 if true else -1]
+        return value > level or (value == level and len(comparison) == 2)
+    return value < level or (value == level and len(comparison) == 2)
 
 
 def _truth(true: Bools, known: Bools) -> Truth:

@@ -15,17 +15,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.alerts.condition import Compared, Condition, Crosses, Leaf, Plain, Within
+from engine.alerts.condition import All, Compared, Condition, Crosses, Leaf, Plain, Within
 from engine.alerts.evaluation import (
     Instants,
     LeafNode,
     Truth,
     build,
     compare,
+    holds_single,
     restore_tree,
     tree_state,
 )
-from engine.alerts.quantity import Magnitude, Quantity, evaluate
+from engine.alerts.quantity import Magnitude, Quantity, Reading, constant, evaluate
 from engine.alerts.rule import Rule
 from engine.metrics.batch import Floats
 from engine.metrics.calculator import State
@@ -75,6 +76,7 @@ class RuleMachine:
         rearm = rule.rearm
         self._rearm = build(rearm) if rearm is not None and isinstance(rearm, Condition) else None
         self._rearm_level: Quantity | None = None if rearm is None or isinstance(rearm, Condition) else rearm
+        self._quick = _plain(rule) if self._rearm is None else ()
         self.state = "warming"
         self.since: int | None = None
         self.fires = 0
@@ -103,6 +105,8 @@ class RuleMachine:
         now. What it tells is stamped before `until` and not before the last one, so the order of events does not
         depend on the cut either."""
         events: list[AlertEvent] = []
+        if len(now) == 1 and self._quick and self.state in _IDLE and not self._interrupted and self._glance(now):
+            return events
         piece = _Piece(self, now.times, detected, events)
         if len(now) and self.state != "expired":
             self._read(now, piece)
@@ -111,6 +115,28 @@ class RuleMachine:
         else:
             self._settle(until, piece)
         return events
+
+    def _glance(self, now: Instants) -> bool:
+        """One instant of a rule that is idle and made of plain comparisons: True when nothing begins, which is nearly
+        always. What the long way would remember is remembered."""
+        last, holds = [], 1
+        for name, absolute, comparison, level in self._quick:
+            value = float(now.values[name][0])
+            measured = abs(value) if absolute else value
+            truth = 0 if value != value else 1 if holds_single(measured, comparison, level) else -1
+            holds = min(holds, truth)
+            last.append((value, level, np.nan, truth))
+        if holds == 1:
+            return False
+        t = int(now.times[0])
+        if self.state == "warming" and holds:
+            self._enter("inactive", t)
+        self._codes, self._last = (holds, _NONE), last
+        first = last[0][0]
+        if t % _SECOND == 0 and first == first:
+            self._past.append([t], [abs(first) if self._quick[0][1] else first])
+            self._past.drop(int(self._past[0].searchsorted(t - (PAST_S + 60) * _SECOND, "right")))
+        return True
 
     def _read(self, now: Instants, piece: _Piece) -> None:
         if self._interrupted:
@@ -484,6 +510,24 @@ class RuleMachine:
             snoozed_until=self.snoozed_until or None,
             version=rule.version,
         )
+
+
+def _plain(rule: Rule) -> tuple[tuple[str, bool, str, float], ...]:
+    """(metric, whether its sign counts not, comparison, level) of each comparison, of a rule that is nothing but such
+    comparisons with numbers, joined by and; else nothing."""
+    if rule.expires is not None:
+        return ()
+    found = []
+    for leaf in rule.condition.parts if isinstance(rule.condition, All) else (rule.condition,):
+        if not (isinstance(leaf, Leaf) and isinstance(leaf.measure, Plain) and isinstance(leaf.test, Compared)):
+            return ()
+        quantity, level = leaf.measure.quantity, constant(leaf.test.level)
+        absolute = isinstance(quantity, Magnitude)
+        inner = quantity.of if isinstance(quantity, Magnitude) else quantity
+        if level is None or not isinstance(inner, Reading):
+            return ()
+        found.append((inner.metric.canonical, absolute, leaf.test.comparison, level))
+    return tuple(found)
 
 
 class _Piece:
