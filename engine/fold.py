@@ -18,7 +18,7 @@ from engine.computation import FOOTPRINT, Computation
 from engine.fees import FeeSchedule
 from engine.instrument import Instrument
 from engine.lateness import Lateness
-from engine.metrics.batch import NO_TRADES, Batch, Changes, Reading, Trades
+from engine.metrics.batch import NO_TRADES, Batch, Changes, Quotes, Reading, Trades
 from engine.metrics.calculator import State
 from engine.metrics.footprint import Footprint
 from engine.metrics.names import Metric, MetricError, parse_metric
@@ -227,7 +227,7 @@ class Fold(Computation):
         quotes, sums = quote_columns(self._quotes, self._inverse_lot), self._sums.take()
         self._quotes.clear()
         if len(quotes):
-            self.trust.last_book = int(quotes.t[-1])
+            self._note_book(quotes)
         lists = (self._day_volumes, self._liquidations, self._hearing, self._readings, self._holes)
         others = any(lists) or self.trust.changed
         if trades is None and not len(quotes) and not others and self.t == self._folded and not final:
@@ -284,6 +284,12 @@ class Fold(Computation):
             self.prints.extend(zip(*(column[-n:].tolist() for column in columns), strict=True))
         forced = None if trades is None else trades.where(trades.flags & int(Flag.LIQUIDATED) != 0)
         return together(forced, told)
+
+    def _note_book(self, quotes: Quotes) -> None:
+        """When the book was good last. That it was lost, or is being fetched, is no message of the market."""
+        good = quotes.t[quotes.valid]
+        if len(good):
+            self.trust.last_book = int(good[-1])
 
     def _note_trades(self, trades: TradeColumns) -> None:
         """Which trade is the newest, and whether the first after a resume follows the last before it."""

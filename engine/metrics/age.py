@@ -16,15 +16,17 @@ CHANNELS: Final = ("book", "trades")
 
 
 class Age:
-    """Fields: `book`, `trades`: seconds since the latest book message, since the latest trade that is order flow."""
+    """Fields: `book`, `trades`: seconds since the latest message that left a good book, since the latest trade that is
+    order flow."""
 
     def __init__(self) -> None:
         self._heard = {channel: Steps() for channel in CHANNELS}
 
     def update(self, batch: Batch) -> None:
-        for channel, rows in (("book", batch.quotes), ("trades", batch.trades)):
-            if len(rows):
-                self._heard[channel].append(rows.t)
+        # That the book was lost is no news of the market: its age goes on.
+        for channel, times in (("book", batch.quotes.t[batch.quotes.valid]), ("trades", batch.trades.t)):
+            if len(times):
+                self._heard[channel].append(times)
 
     def sample(self, field: str, times: Ints) -> Floats:
         heard = self._heard[field]

@@ -6,8 +6,11 @@ import random
 
 import numpy as np
 
+from engine.market import Market
+from engine.metrics.names import parse_metric
 from engine.tape import Channel, Reason, Trust
 from engine.trust import TrustLog
+from tests.engine.tapes import INSTRUMENT, START
 
 _SAYABLE = [trust for trust in Trust if trust is not Trust.CROSSED]
 
@@ -83,3 +86,18 @@ def test_a_crossed_book_says_nothing_of_the_trades() -> None:
         [None, "UNVERIFIABLE", "CROSSED", "CROSSED", "UNVERIFIABLE"],
         [None, *["UNVERIFIABLE"] * 4],
     )
+
+
+def test_the_age_of_a_book_goes_on_while_it_is_lost_and_asked_for_again() -> None:
+    market = Market(INSTRUMENT)
+    market.status(START, START, Channel.BOOK, Trust.LIVE)
+    market.snapshot(START, START, 1, [("9.99", 1.0)], [("10.01", 1.0)])
+    age, second = parse_metric("age(book)"), 1_000_000_000
+    assert market.value(age) is None
+    market.flush()
+    for i in range(1, 100):
+        market.status(START, START + i * second, Channel.BOOK, Trust.WARMING, Reason.CONNECTING)
+        market.status(START, START + i * second, Channel.BOOK, Trust.STALE, Reason.DISCONNECTED)
+        market.flush()
+        assert market.value(age) == i
+        assert market.trust.view(Channel.BOOK).last == START
