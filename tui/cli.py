@@ -22,7 +22,7 @@ COMMANDS = {
     "notify": ("tui.commands.notify", "try every way an alert can take, and see what waits"),
     "markets": ("tui.commands.markets", "list the symbols of a venue"),
     "config": ("tui.commands.config", "where the configuration is, a commented first one, what is in effect"),
-    "doctor": ("tui.commands.doctor", "check terminal, tmux, configuration"),
+    "doctor": ("tui.commands.doctor", "check terminal, tmux, configuration, exchanges"),
 }
 _EXAMPLES = """\
 examples:
