@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -179,6 +179,7 @@ class RowPanel(Widget):
         self._composed_for = Size(0, 0)
         self._stale = False
         self._styles: Mapping[str, Style] | None = None
+        self._lines: tuple[Region, list[Strip]] | None = None  # as last rendered, while nothing has changed
         self._band = Style()  # background of the header
         self._strips: LRUCache[Hashable, Strip] = LRUCache(1024)
         self._glyphs = glyphs.current()
@@ -314,6 +315,17 @@ class RowPanel(Widget):
             self._strips.set(memo, strip)
         return strip
 
+    def refresh(self, *regions: Region, **how: Any) -> Self:
+        """See Widget."""
+        self._lines = None
+        return super().refresh(*regions, **how)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """See Widget; Textual asks every panel at every frame, whether or not anything in it has changed."""
+        if self._lines is None or self._lines[0] != crop:
+            self._lines = (crop, super().render_lines(crop))
+        return self._lines[1]
+
     def _role_styles(self) -> Mapping[str, Style]:
         if self._styles is None:
             variables = self.app.theme_variables
@@ -323,7 +335,7 @@ class RowPanel(Widget):
 
     def notify_style_update(self) -> None:
         """The theme or a class changed: styles and painted rows are void."""
-        self._styles = None
+        self._styles = self._lines = None
         self._strips.clear()
         super().notify_style_update()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -13,6 +14,8 @@ from tui.driver.pens import NULL, UNKNOWN, Pens, UnknownOutputError, parse_sgr
 from tui.driver.picture import Picture, jump, split_cells
 
 WIDTH, HEIGHT = 14, 5
+#: Random sequences of frames; more of them are tried with FLOWTAPE_PICTURES=20000.
+EXAMPLES = int(os.environ.get("FLOWTAPE_PICTURES", "300"))
 CODES = st.lists(
     st.sampled_from(["1", "2", "3", "4", "7", "9", "21", "53", "31", "94", "44", "38;5;9", "38;2;1;2;3", "48;2;9;9;9"]),
     unique=True, min_size=1, max_size=4,
@@ -44,7 +47,7 @@ def frames(draw: st.DrawFn) -> str:
     return "".join(out) + "\x1b[1;1H"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(st.lists(st.tuples(frames(), st.booleans(), st.integers(0, 9)), min_size=1, max_size=6))
 def test_the_screen_is_the_same(steps: list[tuple[str, bool, int]]) -> None:
     stock, ours, picture = ReferenceTerminal(WIDTH, HEIGHT), ReferenceTerminal(WIDTH, HEIGHT), Picture()
