@@ -36,7 +36,7 @@ class Cell:
 
 
 class ReferenceTerminal:
-    """Without line wrap, as Textual switches it off."""
+    """Without line wrap, as Textual switches it off: at the right edge the cursor stays where it is."""
 
     def __init__(self, width: int, height: int) -> None:
         self.cells: list[list[Cell]] = []
@@ -120,14 +120,13 @@ class ReferenceTerminal:
                     row[at] = Cell(**{**vars(row[at]), "text": row[at].text + part})
                 continue
             if self.x + width > self.width:
-                if self.x < self.width:
-                    self._put(self.x, " ")  # half a character is none
-                self.x += width
+                self._put(self.x, " ")  # half a character is none
                 continue
             self._put(self.x, part)
             if width == 2:
                 self._put(self.x + 1, "", whole=False)
-            self.x += width
+            # At the right edge the cursor stays on the last cell, whatever is printed there.
+            self.x = min(self.x + width, self.width - 1)
 
     def _put(self, x: int, text: str, whole: bool = True) -> None:
         row = self.cells[self.y]

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len, set_cell_size
 
 from tests.tui.driver.reference_terminal import ReferenceTerminal
 from tui.driver.pens import NULL, UNKNOWN, Pens, UnknownOutputError, parse_sgr
@@ -30,15 +31,21 @@ TEXT = st.lists(
 
 @st.composite
 def frames(draw: st.DrawFn) -> str:
-    """Whole spans at places of the screen, some beyond its right edge, as the compositor writes them."""
+    """Whole spans at places of the screen up to its right edge, as the compositor writes them."""
     out = []
+    styles = st.sampled_from(["31", "31", "1;31;44", "44", "7", "4", "38;2;1;2;3;48;2;9;9;9", "48;2;9;9;9"])
     for _ in range(draw(st.integers(1, 5))):
-        x, y = draw(st.integers(0, WIDTH)), draw(st.integers(0, HEIGHT - 1))
+        x, y = draw(st.integers(0, WIDTH - 1)), draw(st.integers(0, HEIGHT - 1))
         out.append(f"\x1b[{y + 1};{x + 1}H")
         for _ in range(draw(st.integers(1, 3))):
             text = draw(TEXT)
-            if draw(st.booleans()):
-                text = f"\x1b[{draw(CODES)}m{text}\x1b[0m"
+            if x + cell_len(text) > WIDTH:
+                text = set_cell_size(text, WIDTH - x)
+            if not text:
+                break
+            x += cell_len(text)
+            if draw(st.integers(0, 4)):
+                text = f"\x1b[{draw(styles) if draw(st.booleans()) else draw(CODES)}m{text}\x1b[0m"
             if draw(st.integers(0, 4)) == 0:
                 text = f"\x1b]8;id=1;https://example.org/{draw(st.integers(0, 1))}\x1b\\{text}\x1b]8;;\x1b\\"
             out.append(text)
@@ -76,6 +83,27 @@ def test_only_what_changed_is_sent() -> None:
     assert picture.diff() == "\x1b[38;2;1;2;3;48;2;4;5;6m\x1b[3;10H2"
     picture.paint("\x1b[3;1H\x1b[38;2;1;2;3;48;2;4;5;6mbid 64,003.5          \x1b[0m\x1b[1;1H")
     assert picture.diff() == "\x1b[3;10H3"  # the pen is still the same
+
+
+def test_after_what_terminals_measure_differently_the_cursor_is_placed_anew() -> None:
+    picture = Picture()
+    picture.resize(20, 2)
+    picture.diff()
+    picture.paint("\x1b[1;1Ha漢b❤\ufe0fc\x1b[1;1H")
+    assert picture.diff() == "\x1b[1Ha漢\x1b[1;4Hb❤\ufe0f\x1b[1;7Hc"
+
+
+@pytest.mark.parametrize("between", ["31", "32", "7", "31;44"])
+@pytest.mark.parametrize("gap", [1, 2, 3, 4, 9])
+def test_what_lies_between_two_changes_stays_as_it_is(between: str, gap: int) -> None:
+    picture, ours, stock = Picture(), ReferenceTerminal(20, 1), ReferenceTerminal(20, 1)
+    picture.resize(20, 1)
+    for text in ("1", "2"):
+        frame = f"\x1b[1;1H\x1b[31m{text}\x1b[0m\x1b[{between}m{'- xy ' * 2:.{gap}}\x1b[0m\x1b[31m{text}\x1b[0m"
+        picture.paint(frame)
+        stock.feed(frame)
+        ours.feed(picture.diff())
+        assert ours.difference(stock) == []
 
 
 def test_each_colour_is_set_once() -> None:
