@@ -79,9 +79,9 @@ class _Worker:
     lost: int = 0
     problem: str = ""
 
-    def status(self) -> SinkStatus:
+    def status(self, overrun: int) -> SinkStatus:
         return SinkStatus(
-            self.to.name, self.to.kind, self.waiting, self.oldest, self.sent, self.failed, self.lost,
+            self.to.name, self.to.kind, self.waiting, self.oldest, self.sent, self.failed, self.lost + overrun,
             self.burst.suppressed, self.problem,
         )  # fmt: skip
 
@@ -138,7 +138,7 @@ class Courier:
 
     def status(self) -> tuple[SinkStatus, ...]:
         """Every sink now."""
-        return tuple(worker.status() for worker in self._workers)
+        return tuple(worker.status(self.overrun) for worker in self._workers)
 
     def close(self, grace: float, *, patient: bool = False) -> int:
         """Let what is posted go out, for `grace` seconds at most; how many letters still wait. Blocks. A sink that
@@ -165,6 +165,8 @@ class Courier:
             asyncio.run(self._main())
         except Exception as error:
             log.exception("delivery stopped")
+            for worker in self._workers:
+                worker.problem = "delivery has stopped by an internal error"
             self._report("delivery", f"stopped by an internal error: {type(error).__name__}: {error}; restart flowtape")
         finally:
             self._loop = None

@@ -281,6 +281,9 @@ def test_an_internal_fault_is_said() -> None:
     until(lambda: reports, "said")
     made.close(1.0)
     assert "stopped by an internal error" in reports[0]
+    made.post(note(0))
+    (status,) = made.status()
+    assert (status.problem, status.lost) == ("delivery has stopped by an internal error", 1)
 
 
 # ---- real servers
