@@ -216,19 +216,19 @@ class EvidenceView:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a number was spread over the seconds of it that are remembered."""
+    """How a number was spread of late, as far as it is remembered."""
 
     unit: str
-    span: int  # ns: so many known seconds
-    quantiles: tuple[tuple[float, float], ...] = ()  # (share of the seconds, value that they were below)
+    span: int  # ns: so much of it is known
+    quantiles: tuple[tuple[float, float], ...] = ()  # (share of the time, value that it was below)
     low: float = 0.0  # ends of the bins
     high: float = 0.0
-    bins: tuple[int, ...] = ()  # seconds in each of as many equal parts of [low, high]; what lies beyond is in the last
+    bins: tuple[int, ...] = ()  # looks in each of as many equal parts of [low, high]; what lies beyond is in the last
 
 
 @dataclass(frozen=True, slots=True)
 class RulePreview:
-    """What a rule that is being written would have done over the last hour, each second looked at once."""
+    """What a rule that is being written would have done over the last hour, looked at every 2 s."""
 
     value: float | None  # of what is measured, now
     spread: Spread | None = None

@@ -1,4 +1,4 @@
-"""The last hour of a market's numbers, second by second: how they were spread, and what a rule would have done."""
+"""The last hour of a market's numbers, every 2 s: how they were spread, and what a rule would have done."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from engine.metrics.names import Metric
 from engine.tape import Ints
 from engine.view import RulePreview, Spread
 
-#: Numbers are remembered every second (ns), for so many seconds.
-EVERY: Final = 1_000_000_000
-KEPT: Final = 3_600
+#: How often numbers are remembered (ns; reading all of them takes milliseconds), and how many of each.
+EVERY: Final = 2_000_000_000
+KEPT: Final = 1_800
 #: What is shown of a distribution.
 QUANTILES: Final = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 BINS: Final = 24
@@ -52,7 +52,7 @@ class Lookback:
         are from now on."""
         self._remember([metric for metric in metrics if metric.canonical not in self._by_metric])
         samplers = {id(each): each for each in (self._by_metric[metric.canonical] for metric in metrics)}.values()
-        # All sample the same seconds, so they end together and differ in how far back they reach.
+        # All sample the same instants, so they end together and differ in how far back they reach.
         count = min((len(each.times) for each in samplers), default=0)
         if not count:
             return np.empty(0, np.int64), {metric.canonical: np.empty(0) for metric in metrics}
@@ -75,7 +75,7 @@ class Lookback:
         return Spread(unit_of(quantity), span, quantiles, low, high, bins)
 
     def quantile(self, quantity: Quantity, p: float) -> float | None:
-        """The value below which a share `p` of the remembered seconds lies; None while nothing is remembered."""
+        """The value below which a share `p` of the remembered ones lies; None while nothing is remembered."""
         known = self._seen(quantity)
         return float(np.quantile(known, p)) if len(known) else None
 

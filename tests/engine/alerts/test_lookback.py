@@ -6,34 +6,34 @@ import numpy as np
 import pytest
 
 from engine.alerts.language import parse_quantity
-from engine.alerts.lookback import BINS, KEPT, Lookback, preview_of, value_of
+from engine.alerts.lookback import BINS, EVERY, KEPT, Lookback, preview_of, value_of
 from engine.alerts.rule import compile_rule
 from engine.market import Market
 from engine.metrics.names import parse_metrics
 from engine.tape import Channel, Trust
 from tests.engine.tapes import INSTRUMENT, START
 
-SECOND = 1_000_000_000
+STEP = EVERY
 
 
-def sawtooth(seconds: int, names: str = "cvd") -> tuple[Market, Lookback]:
-    """cvd climbs by one a second for ten seconds and falls back at once."""
+def sawtooth(steps: int, names: str = "cvd") -> tuple[Market, Lookback]:
+    """cvd climbs by one a step for ten steps and falls back at once."""
     market = Market(INSTRUMENT)
     lookback = Lookback(market, parse_metrics(names))
-    for i in range(seconds):
+    for i in range(steps):
         back = i % 10 == 0 and i
-        market.trade(0, START + i * SECOND, i, "10.00", "9" if back else "1", -1 if back else 1)
-    market.clock(0, START + seconds * SECOND)
+        market.trade(0, START + i * STEP, i, "10.00", "9" if back else "1", -1 if back else 1)
+    market.clock(0, START + steps * STEP)
     market.flush()
     return market, lookback
 
 
-def test_the_spread_is_that_of_the_remembered_seconds() -> None:
+def test_the_spread_is_what_is_remembered() -> None:
     market, lookback = sawtooth(201)
     spread = lookback.spread(parse_quantity("cvd"))
     values = np.array([1.0 + i % 10 for i in range(201)])
     assert spread.unit == "base"
-    assert spread.span == 201 * SECOND
+    assert spread.span == 201 * STEP
     assert dict(spread.quantiles)[0.5] == pytest.approx(np.quantile(values, 0.5))
     assert sum(spread.bins) == 201
     assert len(spread.bins) == BINS
@@ -44,15 +44,15 @@ def test_the_spread_is_that_of_the_remembered_seconds() -> None:
 
 def test_only_an_hour_is_kept() -> None:
     _, lookback = sawtooth(KEPT + 200)
-    assert lookback.spread(parse_quantity("cvd")).span == KEPT * SECOND
+    assert lookback.spread(parse_quantity("cvd")).span == KEPT * STEP
 
 
 def test_what_a_rule_would_have_done() -> None:
     _market, lookback = sawtooth(201)
-    rule = compile_rule("r", "cvd >= 9", cooldown="15s")
+    rule = compile_rule("r", "cvd >= 9", cooldown="30s")
     preview = preview_of(lookback, 1.0, parse_quantity("cvd"), rule)
-    assert (preview.episodes, preview.suppressed, preview.longest) == (20, 10, 2 * SECOND)
-    assert preview.per_day == pytest.approx(20 * 86400 / 200)
+    assert (preview.episodes, preview.suppressed, preview.longest) == (20, 10, 2 * STEP)
+    assert preview.per_day == pytest.approx(20 * 86400 / 400)
     assert preview.spread is not None
     nothing = preview_of(lookback, None, None, None)
     assert (nothing.episodes, nothing.spread) == (None, None)
@@ -60,16 +60,16 @@ def test_what_a_rule_would_have_done() -> None:
 
 def test_a_metric_that_was_not_remembered_is_from_now_on() -> None:
     market, lookback = sawtooth(50)
-    rule = compile_rule("r", "delta(2s) > 1 and cvd > 3")
+    rule = compile_rule("r", "delta(4s) > 1 and cvd > 3")
     assert preview_of(lookback, None, None, rule).episodes is None
     for i in range(50, 80):
-        market.trade(0, START + i * SECOND, i, "10.00", "1", 1)
-    market.clock(0, START + 81 * SECOND)
+        market.trade(0, START + i * STEP, i, "10.00", "1", 1)
+    market.clock(0, START + 81 * STEP)
     market.flush()
-    preview = preview_of(lookback, None, parse_quantity("delta(2s)"), rule)
+    preview = preview_of(lookback, None, parse_quantity("delta(4s)"), rule)
     assert preview.episodes == 1
     assert preview.spread is not None
-    assert 28 * SECOND <= preview.spread.span <= 31 * SECOND
+    assert 28 * STEP <= preview.spread.span <= 31 * STEP
 
 
 def test_so_many_metrics_are_remembered_and_the_usual_ones_always() -> None:
@@ -77,12 +77,12 @@ def test_so_many_metrics_are_remembered_and_the_usual_ones_always() -> None:
     for i in range(1, 60):
         lookback.spread(parse_quantity(f"delta({i}s)"))
     assert len(lookback._samplers) == 25
-    assert lookback.spread(parse_quantity("cvd")).span == 20 * SECOND
+    assert lookback.spread(parse_quantity("cvd")).span == 20 * STEP
 
 
 def test_what_cannot_be_trusted_is_not_remembered() -> None:
     market, lookback = sawtooth(10)
-    market.status(0, START + 10 * SECOND, Channel.TRADES, Trust.STALE)
-    market.clock(0, START + 30 * SECOND)
+    market.status(0, START + 10 * STEP, Channel.TRADES, Trust.STALE)
+    market.clock(0, START + 30 * STEP)
     market.flush()
-    assert lookback.spread(parse_quantity("cvd")).span <= 11 * SECOND
+    assert lookback.spread(parse_quantity("cvd")).span <= 11 * STEP
