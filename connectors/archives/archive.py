@@ -279,10 +279,18 @@ def _recognise(path: Path, start: bytes) -> list[_File]:
     layout = layout_of(start)
     if layout is None and b"\0" in start:
         raise SourceError(f"{path}: is not text; expected {EXPECTED}")
+    if layout is None and _bars(path):
+        raise SourceError(f"{path}: holds bars, not trades: `flowtape study` reads them")
     if layout is None:
         begins = excerpt(lines[0] if lines else b"")
         raise SourceError(f"{path}: the format is not known (it begins {begins}); expected {EXPECTED}")
     return [_trade_file(path, layout, lines)]
+
+
+def _bars(path: Path) -> bool:
+    from connectors.archives.bars import looks_like_bars  # what reads bars is only loaded to study them
+
+    return looks_like_bars(path)
 
 
 def _tardis_book(path: Path, lines: Sequence[bytes]) -> tuple[Identity, int]:

@@ -302,6 +302,8 @@ async def _stream(
         raise Failure("the sources held no rows: nothing to stream")
     if begin is not None and not written:
         raise Failure("--from: the recordings end before that time")
+    if not written and not sources.live:
+        print("flowtape: no instant of --every lies within the recordings: choose a shorter one", file=sys.stderr)
     return 0
 
 

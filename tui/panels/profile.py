@@ -53,7 +53,7 @@ def legend(view: MarketView, shown: HistogramView, glyphs: Glyphs) -> Runs:
     """What the marks mean, and the value area in numbers."""
     instrument = view.instrument
     poc, low, high = (instrument.price_text(px) for px in (shown.poc, shown.val, shown.vah))
-    return (("dim", f" {glyphs.poc} POC {poc}  VA {low} to {high}"),)
+    return (("dim", f" {glyphs.poc} POC {poc} VA {low}-{high}"),)
 
 
 def anchored_lines(anchor: int | None) -> tuple[Line, ...]:

@@ -15,10 +15,9 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.view import Explanation
-from tui.panels.format import size
 from tui.screens.dialog import Dialog
 from tui.screens.market_search import matching
-from tui.screens.provenance import card
+from tui.screens.provenance import card, number_text
 from tui.untrusted import escape_text
 
 _REFRESH_S = 1.0
@@ -76,7 +75,7 @@ class NumberCard(Dialog[None]):
 
     def _option(self, name: str) -> Text:
         told = self._explain(name)
-        value = "unknown" if told is None or told.value is None else size(told.value, 12).strip()
+        value = "unknown" if told is None else number_text(told)
         return Text.assemble(escape_text(name, 40), ("  " + value, "dim"))
 
     def _show(self) -> None:

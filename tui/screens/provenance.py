@@ -19,10 +19,18 @@ from tui.untrusted import escape_text
 _NO_NUMBERS = "This panel shows the tape as it came; there is no number in it that was computed over a window."
 
 
+def number_text(told: Explanation) -> str:
+    """The number as it stands: prices with all their digits, others short; marked where it comes from bars."""
+    if told.value is None:
+        return "unknown"
+    shown = f"{told.value:,.10g}" if told.unit == "price" else size(told.value, 12).strip()
+    return ("~" if told.warmed else "") + shown
+
+
 def card(told: Explanation, now: int) -> Text:
     """The lines of one number. `now`: the market's clock, ns."""
     text = Text()
-    value = "unknown now" if told.value is None else ("~" if told.warmed else "") + size(told.value, 12).strip()
+    value = number_text(told) + (" now" if told.value is None else "")
     text.append(escape_text(told.metric, 60), "bold")
     text.append(f"  {value} {escape_text(told.unit, 20)}\n")
     text.append(f"  {escape_text(told.meaning, 400)}\n")

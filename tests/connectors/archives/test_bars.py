@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connectors.archives import open_archive
 from connectors.archives.bars import looks_like_bars, read_bars
 from engine.feed import SourceError
 from tests.real_data import data_file
@@ -83,3 +84,10 @@ def test_real_bars_are_whole() -> None:
     bars = read_bars([data_file(name) for name in names], quiet)
     assert (len(bars), bars.tick, bars.lot, bars.market) == (4_320, Decimal("0.1"), Decimal(1), "XBTUSD")
     assert bars.days == 3
+
+
+def test_where_trades_are_wanted_bars_are_sent_to_the_study(tmp_path: Path) -> None:
+    file = tmp_path / "bars.json"
+    file.write_text('[{"timestamp": "2020-03-12T00:01:00Z", "open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}]')
+    with pytest.raises(SourceError, match="holds bars, not trades: `flowtape study` reads them"):
+        open_archive([file])

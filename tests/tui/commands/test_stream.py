@@ -342,3 +342,10 @@ def test_a_beginning_that_cannot_be(home: Path, run: Run, typed: str, code: int,
     status, lines, err = run(file, "--from", typed)
     assert (status, lines) == (code, [])
     assert said in err
+
+
+def test_a_recording_without_an_instant_of_the_grid_says_so(home: Path, run: Run) -> None:
+    file = trades_file(home / "LTCUSDT_made.csv", random_trades(5, 10, T0 * 1000 + 250))
+    code, lines, err = run(file, "--every", "1h")
+    assert (code, lines) == (0, [])
+    assert "no instant of --every lies within the recordings" in err
