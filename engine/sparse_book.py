@@ -13,6 +13,24 @@ from engine.instrument import Instrument, OffGridError
 from engine.known_depth import KnownDepth
 from engine.tape import NO_ASK, NO_BID, Ints
 
+#: Prices remembered: a market's come again and again, a hostile venue's might not.
+_REMEMBERED = 1 << 16
+
+
+class _Ticks(dict[str, int]):
+    """Price text to ticks, remembered. Raises OffGridError."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__()
+        self._of = instrument.ticks
+
+    def __missing__(self, text: str) -> int:
+        value = self._of(text)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = value
+        return value
+
 
 class SparseBook(KnownDepth):
     """Same behaviour as `engine.book.TickBook`, for any distance between prices."""
@@ -20,6 +38,7 @@ class SparseBook(KnownDepth):
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.trusted = True
+        self._ticks = _Ticks(instrument)
         self._bids: dict[int, float] = {}
         self._asks: dict[int, float] = {}
         self.best_bid = NO_BID
@@ -38,7 +57,7 @@ class SparseBook(KnownDepth):
 
     def replace(self, bids: Levels, asks: Levels) -> None:
         """A snapshot from text levels. Raises OffGridError with the book cleared."""
-        ticks = self.instrument.ticks
+        ticks = self._ticks.__getitem__
         try:
             self.replace_ticks(
                 [ticks(px) for px, _ in bids],
@@ -63,7 +82,7 @@ class SparseBook(KnownDepth):
     def update(self, bids: Levels, asks: Levels) -> Touch:
         """Absolute sizes of changed levels from text; the touch after them. Raises OffGridError: the caller must
         then clear."""
-        ticks = self.instrument.ticks
+        ticks = self._ticks.__getitem__
         return self.update_ticks(
             [1] * len(bids) + [-1] * len(asks),
             [ticks(px) for px, _ in bids] + [ticks(px) for px, _ in asks],
