@@ -225,7 +225,7 @@ ACTIONS: tuple[Action, ...] = (
         "mute_all", ("M",), "Mute all alerts", "List alerts and announce none, by no channel; and back", "Alerts", APP
     ),
     Action("acknowledge", ("A",), "Acknowledge", "Take all alerts as seen: clears the badge", "Alerts", APP),
-    Action("mute", ("m",), "Mute bell", "Alerts without the terminal bell, and back", "Alerts", APP),
+    Action("mute", ("m",), "Mute bell", "Alerts without bell and desktop notification, and back", "Alerts", APP),
     Action("playback", ("p",), "Pause tape", "Stop and go on playing the recording", "Replay", replay=True),
     Action("slower", ("less_than_sign",), "Slower", "Play at half the speed", "Replay", call="speed(-1)", replay=True),
     Action(

@@ -30,6 +30,7 @@ examples:
   flowtape binance:BTC/USDT:USDT            a live perpetual (spot: binance:BTC/USDT)
   flowtape play capture.gz --speed 10       a recording, ten times as fast
   flowtape stream sim:BTC/USDT --for 60s --metrics 'cvd,ti(30s)'
+  flowtape watch binance:BTC/USDT:USDT      alert rules without a screen, delivered to your sinks
   flowtape stream --list                    every metric with its arguments
 
 On the screen: ? lists the keys, a adds an alert, q quits.
