@@ -7,6 +7,7 @@ import numpy as np
 from engine.tape import REASON_TEXT, Channel, Ints, Reason, Trust
 from engine.view import ChannelView
 
+_USABLE = (Trust.LIVE, Trust.UNVERIFIABLE)
 _CHANNELS = (Channel.BOOK, Channel.TRADES, Channel.LIQUIDATIONS)
 
 
@@ -19,6 +20,7 @@ class TrustLog:
     def __init__(self) -> None:
         self._said = dict.fromkeys(_CHANNELS, (Trust.NONE, Reason.NONE, 0))  # state, reason, percent
         self._since = dict.fromkeys(_CHANNELS, 0)
+        self._losses = dict.fromkeys(_CHANNELS, 0)
         self.last_book: int | None = None  # clock of the last message, ns
         self.last_trades: int | None = None
         self._crossed = False
@@ -29,7 +31,7 @@ class TrustLog:
 
     def _state(self, channel: Channel) -> Trust:
         state = self._said[channel][0]
-        if channel is Channel.BOOK and self._crossed and state in (Trust.LIVE, Trust.UNVERIFIABLE):
+        if channel is Channel.BOOK and self._crossed and state in _USABLE:
             return Trust.CROSSED
         return state
 
@@ -47,6 +49,8 @@ class TrustLog:
         """The source says how far `channel` can be relied on from `t` on."""
         if self._said[channel][0] is not trust:
             self._since[channel] = t
+        if self.usable(channel) and trust not in _USABLE:
+            self._losses[channel] += 1
         self._said[channel] = (trust, reason, percent)
         self._log(t)
 
@@ -58,7 +62,7 @@ class TrustLog:
 
     def usable(self, channel: Channel) -> bool:
         """Whether numbers may be derived from what the channel says."""
-        return self._said[channel][0] in (Trust.LIVE, Trust.UNVERIFIABLE)
+        return self._said[channel][0] in _USABLE
 
     @property
     def changed(self) -> bool:
@@ -89,7 +93,7 @@ class TrustLog:
         if state is Trust.CROSSED:
             reason = Reason.CROSSED_BOOK
         last = self.last_book if channel is Channel.BOOK else self.last_trades
-        return ChannelView(state.name, REASON_TEXT[reason], self._since[channel], percent, last)
+        return ChannelView(state.name, REASON_TEXT[reason], self._since[channel], percent, last, self._losses[channel])
 
 
 def _name(code: int) -> str | None:

@@ -41,6 +41,7 @@ class ChannelView:
     since: int  # ns, on the market's clock
     percent: int  # of WARMING
     last: int | None  # exchange time of the last message of this channel, ns
+    losses: int = 0  # how often it could not be relied on any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,3 +101,10 @@ def test_the_age_of_a_book_goes_on_while_it_is_lost_and_asked_for_again() -> Non
         market.flush()
         assert market.value(age) == i
         assert market.trust.view(Channel.BOOK).last == START
+
+
+def test_losses_are_counted_once_each() -> None:
+    log = TrustLog()
+    for trust in (Trust.WARMING, Trust.LIVE, Trust.RESYNC, Trust.STALE, Trust.LIVE, Trust.UNVERIFIABLE, Trust.SILENT):
+        log.say(0, Channel.BOOK, trust, Reason.NONE, 0)
+    assert (log.view(Channel.BOOK).losses, log.view(Channel.TRADES).losses) == (2, 0)

@@ -96,6 +96,9 @@ def status_items(
     if view is not None:
         items.append(channel_item("book", view.book, view.t))
         items.append(channel_item("trades", view.trades, view.t))
+        lost = [f"{name} {n}x" for name, n in (("book", view.book.losses), ("trades", view.trades.losses)) if n]
+        if lost:
+            items.append(Item(5, "dim", f"lost: {', '.join(lost)}"))
         if overview.playing is None and not view.instrument.simulated:
             items += latency_items(view.latency)
         if view.holes:

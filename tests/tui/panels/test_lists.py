@@ -196,6 +196,9 @@ def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
         assert part in wide
     assert " 5.2 kB/s 42 ms away" in wide
     assert wide.rstrip().endswith("10:00:00 UTC")
+    view = replace(view, book=replace(view.book, losses=2))
+    counted = status_items(view, make_overview(view), glyphs.BRAILLE)
+    assert [item.text for item in counted if "lost" in item.text.split(":")[0]] == ["lost: book 2x"]
     short = "".join(text for _, text in status_row(items, "10:00:00 UTC", 70))
     assert "STALE" in short
     assert "ev/s" not in short
