@@ -13,16 +13,12 @@ book was replaced, trades are missing).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.alerts.condition import (
-    Absence,
     All,
     Compared,
     Condition,
@@ -33,38 +29,20 @@ from engine.alerts.condition import (
     Not,
     Plain,
     Then,
-    channel_ages,
     leaf_metrics,
 )
-from engine.alerts.quantity import Magnitude, Values, evaluate
+from engine.alerts.instants import Instants, Truth, before
+from engine.alerts.measuring import AbsenceMeasure, CountMeasure, ExtentMeasure, Measured, PlainMeasure
+from engine.alerts.quantity import Magnitude, evaluate
 from engine.metrics.batch import Bools, Floats
 from engine.metrics.names import Metric
-from engine.tape import Ints
 
-#: +1 true, -1 false, 0 unknown; int8.
-Truth = NDArray[np.int8]
 #: Holds, stays, stays at the moment.
 Truths = tuple[Truth, Truth, Truth]
 #: Arrays of one truth.
 _ONE: Final = {value: np.array([value], np.int8) for value in (-1, 0, 1)}
 for _array in _ONE.values():
     _array.flags.writeable = False
-#: So many onsets are counted, older ones forgotten.
-_MOST_ONSETS: Final = 10_000
-
-
-@dataclass(frozen=True)
-class Instants:
-    """What is read at ascending instants. Shape (n,) each."""
-
-    times: Ints
-    values: Values  # NaN where the metric is unknown or the channels it stands on can't be relied on
-    raw: Values  # of the metrics that tell the age of a channel, whatever is thought of it
-    epochs: tuple[Ints, Ints]  # of (book, trades): no edge across a change
-    lot: float = 1.0  # what one lot comes to in the unit of sizes
-
-    def __len__(self) -> int:
-        return len(self.times)
 
 
 class Node(ABC):
@@ -184,7 +162,7 @@ class _ThenNode(Node):
         true_at = np.concatenate(([0 if self._was_true else -1], np.where(first == 1, np.arange(1, count + 1), -1)))
         last = np.maximum.accumulate(true_at)[:-1]
         ends = np.where(last >= 0, times[np.maximum(last, 0)], self._end)
-        onset = (second == 1) & (_before(second, self._before) == -1)
+        onset = (second == 1) & (before(second, self._before) == -1)
         latched = _latch(onset & (ends > times - self._within), second != 1, self._latched)
         if first[-1] == 1:
             self._was_true = True
@@ -205,15 +183,6 @@ class _ThenNode(Node):
         self._was_true, self._end, self._before, self._latched = bool(was), int(end), int(before), bool(latched)
 
 
-def _before(values: NDArray[Any], carry: Any) -> NDArray[Any]:
-    """The value at the instant before each."""
-    if len(values) == 1:
-        return np.array([carry], values.dtype)
-    out = np.empty_like(values)
-    out[0], out[1:] = carry, values[:-1]
-    return out
-
-
 def _latch(sets: Bools, resets: Bools, was: bool) -> Bools:
     """True from a set on until a reset; a reset that is one as well wins."""
     if len(sets) == 1:
@@ -223,148 +192,6 @@ def _latch(sets: Bools, resets: Bools, was: bool) -> Bools:
     off = np.maximum.accumulate(np.where(resets, index, 0))
     latched: Bools = (on > off) | ((off == 0) & was)
     return latched
-
-
-# ---- measures
-
-
-class _Measured(ABC):
-    """The numbers that a leaf compares."""
-
-    node: Node | None = None  # of what it counts
-
-    @abstractmethod
-    def read(self, now: Instants) -> Floats:
-        """At the next instants; NaN unknown."""
-
-    def interrupt(self) -> None:
-        """See Node."""
-        return
-
-    def state(self) -> Any:
-        """See Node."""
-        return None
-
-    def restore(self, state: Any) -> None:
-        """See Node."""
-        if state is not None:
-            raise ValueError("a measure that remembers nothing has no state")
-
-
-class _PlainMeasure(_Measured):
-    def __init__(self, of: Plain) -> None:
-        self._quantity = of.quantity
-
-    def read(self, now: Instants) -> Floats:
-        return evaluate(self._quantity, now.values, len(now), now.lot)
-
-
-class _ExtentMeasure(_Measured):
-    def __init__(self, of: Extent) -> None:
-        self._of = of
-        self._low: deque[tuple[int, float]] = deque()  # candidates for the least value, ascending in time and value
-        self._high: deque[tuple[int, float]] = deque()
-
-    def read(self, now: Instants) -> Floats:
-        of = self._of
-        values = evaluate(of.quantity, now.values, len(now), now.lot)
-        out = np.full(len(values), np.nan)
-        for i, (t, value) in enumerate(zip(now.times.tolist(), values.tolist(), strict=True)):
-            if value != value:
-                continue
-            ways = []
-            for queue, sign in ((self._low, 1), (self._high, -1)):
-                if of.direction == ("falls" if sign > 0 else "rises"):
-                    continue
-                while queue and queue[0][0] <= t - of.window:
-                    queue.popleft()
-                while queue and sign * queue[-1][1] >= sign * value:
-                    queue.pop()
-                queue.append((t, value))
-                extreme = queue[0][1]
-                way = sign * (value - extreme)
-                if not of.relative:
-                    ways.append(way)
-                elif extreme:
-                    ways.append(way / abs(extreme))
-            out[i] = max(ways, default=np.nan)
-        return out
-
-    def state(self) -> Any:
-        return [[list(map(list, queue)) for queue in (self._low, self._high)]]
-
-    def restore(self, state: Any) -> None:
-        (queues,) = state
-        self._low, self._high = (deque((int(t), float(value)) for t, value in queue) for queue in queues)
-
-
-class _CountMeasure(_Measured):
-    def __init__(self, of: Count, least: int) -> None:
-        self.node = build(of.condition)
-        self._window = of.window
-        self._least = least
-        self._onsets = np.empty(0, np.int64)
-        self._before = 0
-
-    def read(self, now: Instants) -> Floats:
-        assert self.node is not None
-        holds = self.node.read(now)[0]
-        onsets = now.times[(holds == 1) & (_before(holds, self._before) == -1)]
-        self._before = int(holds[-1])
-        if len(onsets):
-            self._onsets = np.concatenate((self._onsets, onsets))
-        begin = self._onsets.searchsorted(now.times - self._window, "right")
-        counts = np.minimum(self._onsets.searchsorted(now.times, "right") - begin, _MOST_ONSETS).astype(np.float64)
-        gone = max(int(begin[-1]), len(self._onsets) - _MOST_ONSETS)
-        if gone > 0:
-            self._onsets = self._onsets[gone:]
-        # While the condition is unknown there may be more of them than were seen.
-        return np.where((holds == 0) & (counts < self._least), np.nan, counts)
-
-    def interrupt(self) -> None:
-        self._before = 0
-
-    def state(self) -> Any:
-        return [self._onsets.tolist(), self._before]
-
-    def restore(self, state: Any) -> None:
-        onsets, before = state
-        self._onsets, self._before = np.array(onsets, np.int64), int(before)
-
-
-class _AbsenceMeasure(_Measured):
-    def __init__(self, of: Absence) -> None:
-        self._of = of.of
-        self._since: int | None = None  # of the present silence: first instant without a value; of a channel: listened
-
-    def read(self, now: Instants) -> Floats:
-        times = now.times
-        if self._since is None:
-            self._since = int(times[0])
-        if isinstance(self._of, str):
-            # A silence from before we listened was not the channel's.
-            silent = (times - self._since) / 1e9
-            for metric in channel_ages(self._of):
-                silent = np.fmin(silent, now.raw[metric.canonical])
-            return silent
-        known = ~np.isnan(evaluate(self._of, now.values, len(now), now.lot))
-        index = np.arange(1, len(now) + 1)
-        last = np.maximum.accumulate(np.where(known, index, 0))  # 1 + the last known instant
-        begins = np.where(last == 0, self._since, times[np.minimum(last, len(now) - 1)])
-        silent = np.where(known, 0.0, (times - begins) / 1e9)
-        # Where a value is known to the end, silence begins with the next instant.
-        self._since = None if known[-1] else int(begins[-1])
-        return silent
-
-    def interrupt(self) -> None:
-        self._since = None
-
-    def state(self) -> Any:
-        return [self._since]
-
-    def restore(self, state: Any) -> None:
-        (since,) = state
-        self._since = None if since is None else int(since)
 
 
 # ---- leaves
@@ -381,17 +208,19 @@ class LeafNode(Node):
         self.uppers: Floats | None = None
         self.truth: Truth = np.empty(0, np.int8)
         measure, test = leaf.measure, leaf.test
-        self._measure: _Measured
+        self._counted: Node | None = None
+        self._measure: Measured
         if isinstance(measure, Plain):
-            self._measure = _PlainMeasure(measure)
+            self._measure = PlainMeasure(measure)
         elif isinstance(measure, Extent):
-            self._measure = _ExtentMeasure(measure)
+            self._measure = ExtentMeasure(measure)
         elif isinstance(measure, Count):
             assert isinstance(test, Compared)
             level = float(evaluate(test.level, {}, 1, 1.0)[0])
-            self._measure = _CountMeasure(measure, int(level) + (test.comparison == ">"))
+            self._counted = build(measure.condition)
+            self._measure = CountMeasure(measure, self._counted, int(level) + (test.comparison == ">"))
         else:
-            self._measure = _AbsenceMeasure(measure)
+            self._measure = AbsenceMeasure(measure)
         self._channels = _channels(leaf_metrics(leaf))
         # Of edges: the last instant's side of the level (or whether it was in the range), None = unknown.
         self._side: int | None = None
@@ -399,8 +228,8 @@ class LeafNode(Node):
         self._latched = False
 
     def parts(self) -> Iterator[Node]:
-        if self._measure.node is not None:
-            yield self._measure.node
+        if self._counted is not None:
+            yield self._counted
 
     def interrupt(self) -> None:
         super().interrupt()
@@ -440,11 +269,11 @@ class LeafNode(Node):
 
     def _edge(self, now: Instants, known: Bools, side: Truth, direction: str) -> Truths:
         """Holds from the crossing on; `side` is +1 above (or where an edge of a range leads to), -1 below, 0 on it."""
-        before = _before(side, 0 if self._side is None else self._side)
-        was_known = _before(known, self._side is not None)
+        earlier = before(side, 0 if self._side is None else self._side)
+        was_known = before(known, self._side is not None)
         comparable = known & was_known & self._same_epoch(now)
-        up = comparable & (before <= 0) & (side > 0)
-        down = comparable & (before >= 0) & (side < 0)
+        up = comparable & (earlier <= 0) & (side > 0)
+        down = comparable & (earlier >= 0) & (side < 0)
         if direction == "either":
             crossed, beyond = up | down, known & (side != 0)
         else:
@@ -462,7 +291,7 @@ class LeafNode(Node):
         same = np.ones(len(now), np.bool_)
         for channel in self._channels:
             epochs = now.epochs[channel]
-            same &= epochs == _before(epochs, epochs[0] if self._epochs is None else self._epochs[channel])
+            same &= epochs == before(epochs, epochs[0] if self._epochs is None else self._epochs[channel])
         return same
 
     def state(self) -> Any:

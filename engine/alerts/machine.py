@@ -10,36 +10,30 @@ out, so what fires does not depend on how the tape was cut. Semantics after METR
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from engine.alerts.condition import All, Compared, Condition, Crosses, Leaf, Plain, Within
+from engine.alerts.condition import Condition, Plain
 from engine.alerts.evaluation import (
-    Instants,
     LeafNode,
-    Truth,
     build,
     compare,
     holds_single,
     restore_tree,
     tree_state,
 )
-from engine.alerts.quantity import Magnitude, Quantity, Reading, constant, evaluate
+from engine.alerts.instants import Instants, Truth
+from engine.alerts.past import Past
+from engine.alerts.piece import LeafPiece, Piece, extremity, joined, known_or_none, plain_comparisons, reading
+from engine.alerts.quantity import Magnitude, Quantity, evaluate
 from engine.alerts.rule import Rule
-from engine.metrics.batch import Floats
 from engine.metrics.calculator import State
-from engine.metrics.windows import Columns, check_state
-from engine.tape import Ints
+from engine.metrics.windows import check_state
 from engine.view import AlertEvent, LeafReading, RuleView
 
 #: Says why a fire of a rule at a time is not to be delivered; empty: it is.
 Gate = Callable[[Rule, str, int], str]
-#: The percentile of a value is among those of so many seconds before, of which so many must be known.
-PAST_S: Final = 3_600
-FEWEST_PAST: Final = 250
-_SECOND: Final = 1_000_000_000
 #: In place of a truth: there was none.
 _NONE: Final = 2
 _IDLE: Final = frozenset({"warming", "inactive"})
@@ -50,17 +44,6 @@ def always(rule: Rule, market: str, t: int) -> str:
     """The gate that lets everything through."""
     del rule, market, t
     return ""
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    """A comparison as it was at the instants of one piece, after the last instant of the piece before."""
-
-    node: LeafNode
-    shown: Floats  # shape (1 + n,)
-    levels: Floats
-    uppers: Floats | None
-    truth: Truth
 
 
 class RuleMachine:
@@ -76,7 +59,7 @@ class RuleMachine:
         rearm = rule.rearm
         self._rearm = build(rearm) if rearm is not None and isinstance(rearm, Condition) else None
         self._rearm_level: Quantity | None = None if rearm is None or isinstance(rearm, Condition) else rearm
-        self._quick = _plain(rule) if self._rearm is None else ()
+        self._quick = plain_comparisons(rule) if self._rearm is None else ()
         self.state = "warming"
         self.since: int | None = None
         self.fires = 0
@@ -96,7 +79,7 @@ class RuleMachine:
         self._last: list[tuple[float, float, float, int]] = [(np.nan, np.nan, np.nan, 0) for _ in self._leaves]
         self._codes = (_NONE, _NONE)  # truth and re-arm test at the last instant
         self._interrupted = False  # nothing has been read since
-        self._past = Columns(np.int64, np.float64)  # whole seconds: instants and known values
+        self._past = Past()
 
     # ---- reading
 
@@ -107,7 +90,7 @@ class RuleMachine:
         events: list[AlertEvent] = []
         if len(now) == 1 and self._quick and self.state in _IDLE and not self._interrupted and self._glance(now):
             return events
-        piece = _Piece(self, now.times, detected, events)
+        piece = Piece(self, now.times, detected, events)
         if len(now) and self.state != "expired":
             self._read(now, piece)
             self._settle(until, piece)
@@ -133,18 +116,16 @@ class RuleMachine:
             self._enter("inactive", t)
         self._codes, self._last = (holds, _NONE), last
         first = last[0][0]
-        if t % _SECOND == 0 and first == first:
-            self._past.append([t], [abs(first) if self._quick[0][1] else first])
-            self._past.drop(int(self._past[0].searchsorted(t - (PAST_S + 60) * _SECOND, "right")))
+        self._past.add_one(t, abs(first) if self._quick[0][1] else first)
         return True
 
-    def _read(self, now: Instants, piece: _Piece) -> None:
+    def _read(self, now: Instants, piece: Piece) -> None:
         if self._interrupted:
             # What would have been said meanwhile is not said now, all at once.
             self._reminded_at = max(self._reminded_at, int(now.times[0]) - self.rule.repeat)
             self._interrupted = False
         holds, stays, moment = self._node.read(now)
-        self._sample(now.times)
+        self._past.add(now.times, self._leaves[0].measured)
         back = None if self._rearm is None else self._rearm.read(now)[0]
         if self.state in _IDLE and not (holds[0] == 1 if len(holds) == 1 else (holds == 1).any()):
             # As it is nearly always: nothing begins.
@@ -171,7 +152,7 @@ class RuleMachine:
         known = ~(np.isnan(leaf.measured) | np.isnan(levels))
         return np.minimum(np.where(known, np.where(below, 1, -1), 0).astype(np.int8), safe)
 
-    def _walk(self, piece: _Piece, holds: Truth, moment: Truth, release: Truth) -> None:
+    def _walk(self, piece: Piece, holds: Truth, moment: Truth, release: Truth) -> None:
         """Only instants at which something can change are visited."""
         if len(holds) == 1:
             h, r, anew = int(holds[0]), int(release[0]), bool(holds[0] == 1 and moment[0] == -1)
@@ -186,15 +167,15 @@ class RuleMachine:
         for i in np.flatnonzero(moved).tolist():
             self._visit(int(piece.times[i]), int(holds[i]), bool(crossed[i]), int(release[i]), piece)
 
-    def _visit(self, t: int, holds: int, anew: bool, release: int, piece: _Piece) -> None:
+    def _visit(self, t: int, holds: int, anew: bool, release: int, piece: Piece) -> None:
         self._settle(t, piece)
         self._step(t, holds, anew, release, piece)
 
-    def joined(self) -> list[_Leaf]:
+    def joined(self) -> list[LeafPiece]:
         """Every comparison at the last instant of the piece before and those of the piece read now."""
-        return [_joined(node, last) for node, last in zip(self._leaves, self._last, strict=True)]
+        return [joined(node, last) for node, last in zip(self._leaves, self._last, strict=True)]
 
-    def _remember(self, piece: _Piece) -> None:
+    def _remember(self, piece: Piece) -> None:
         """What the next piece begins with."""
         end = int(piece.times[-1])
         self._take_peak(end, piece)
@@ -207,21 +188,11 @@ class RuleMachine:
             )
             for node in self._leaves
         ]
-        self._past.drop(int(self._past[0].searchsorted(end - (PAST_S + 60) * _SECOND, "right")))
-
-    def _sample(self, times: Ints) -> None:
-        """Whole seconds, for percentiles. They compare with earlier ones only, wherever they are told."""
-        if len(times) == 1 and int(times[0]) % _SECOND:
-            return
-        seconds = times % _SECOND == 0
-        if seconds.any():
-            values = self._leaves[0].measured[seconds]
-            known = ~np.isnan(values)
-            self._past.append(times[seconds][known], values[known])
+        self._past.forget(end)
 
     # ---- what becomes of it
 
-    def _step(self, t: int, holds: int, anew: bool, release: int, piece: _Piece) -> None:
+    def _step(self, t: int, holds: int, anew: bool, release: int, piece: Piece) -> None:
         """The truth at one instant; what was due before it is settled."""
         if self.state == "expired" or self._expire(t, piece):
             return
@@ -239,7 +210,7 @@ class RuleMachine:
             self._enter("pending", t)
             self._settle(t + 1, piece)
 
-    def _go_on(self, t: int, release: int, piece: _Piece) -> None:
+    def _go_on(self, t: int, release: int, piece: Piece) -> None:
         """Of an episode that fires: it goes on, clears, or nobody knows."""
         if release == 0:
             if self.state == "clearing":
@@ -260,7 +231,7 @@ class RuleMachine:
             self._clearing = t
             self._enter("clearing", t)
 
-    def _settle(self, until: int, piece: _Piece) -> None:
+    def _settle(self, until: int, piece: Piece) -> None:
         """What became due before `until`: everything stood since the last instant as it was there."""
         while True:
             due, act = self._due()
@@ -269,7 +240,7 @@ class RuleMachine:
             if not self._expire(due, piece):
                 act(due, piece)
 
-    def _due(self) -> tuple[int, Callable[[int, _Piece], None]]:
+    def _due(self) -> tuple[int, Callable[[int, Piece], None]]:
         """The next thing that happens by itself, and when."""
         due, act = 1 << 62, self._fire
         if self.state == "pending":
@@ -287,7 +258,7 @@ class RuleMachine:
             due = min(due, self.rule.expires)
         return due, act
 
-    def _expire(self, t: int, piece: _Piece) -> bool:
+    def _expire(self, t: int, piece: Piece) -> bool:
         """End it for good when its time is over."""
         if self.rule.expires is None or t < self.rule.expires:
             return False
@@ -296,7 +267,7 @@ class RuleMachine:
         self._enter("expired", self.rule.expires)
         return True
 
-    def _fire(self, t: int, piece: _Piece) -> None:
+    def _fire(self, t: int, piece: Piece) -> None:
         self._enter("firing", t)
         self._unknown, self._held, self._acknowledged = None, False, False
         self.fires += 1
@@ -314,17 +285,17 @@ class RuleMachine:
     def _hindrance(self, t: int) -> str:
         return "snoozed" if t < self.snoozed_until else self._gate(self.rule, self.market, t)
 
-    def _remind(self, t: int, piece: _Piece) -> None:
+    def _remind(self, t: int, piece: Piece) -> None:
         self._reminded_at = t
         self._tell("repeated", t, piece)
 
-    def _back(self, t: int, piece: _Piece) -> None:
+    def _back(self, t: int, piece: Piece) -> None:
         self._resolve(t, piece, "back")
 
-    def _give_up(self, t: int, piece: _Piece) -> None:
+    def _give_up(self, t: int, piece: Piece) -> None:
         self._resolve(t, piece, "no data")
 
-    def _resolve(self, t: int, piece: _Piece, reason: str) -> None:
+    def _resolve(self, t: int, piece: Piece, reason: str) -> None:
         self._tell("resolved", t, piece, reason)
         self._enter("inactive", t)
         self._unknown = None
@@ -335,7 +306,7 @@ class RuleMachine:
 
     # ---- telling
 
-    def _tell(self, kind: str, t: int, piece: _Piece, reason: str = "") -> None:
+    def _tell(self, kind: str, t: int, piece: Piece, reason: str = "") -> None:
         rule = self.rule
         self._take_peak(t, piece)
         readings = self._readings(t, piece)
@@ -366,14 +337,14 @@ class RuleMachine:
             )
         )
 
-    def _readings(self, t: int, piece: _Piece) -> tuple[LeafReading, ...]:
+    def _readings(self, t: int, piece: Piece) -> tuple[LeafReading, ...]:
         """Every comparison as it stood at `t`."""
         if not piece.leaves:
             rows = zip(self._leaves, self._last, strict=True)
-            return tuple(_reading(node.leaf, *last) for node, last in rows)
+            return tuple(reading(node.leaf, *last) for node, last in rows)
         i = int(piece.times.searchsorted(t, "right"))
         return tuple(
-            _reading(
+            reading(
                 leaf.node.leaf,
                 float(leaf.shown[i]),
                 float(leaf.levels[i]),
@@ -383,7 +354,7 @@ class RuleMachine:
             for leaf in piece.leaves
         )
 
-    def _take_peak(self, t: int, piece: _Piece) -> None:
+    def _take_peak(self, t: int, piece: Piece) -> None:
         """Let the peak of a running episode cover the instants up to `t`."""
         if self.state not in ("pending", "firing", "clearing") or not len(piece.times) or t <= self._peak_to:
             return
@@ -394,7 +365,7 @@ class RuleMachine:
         leaf = piece.leaves[0]
         values = leaf.shown[1 + begin : 1 + end]
         measured = leaf.node.measured[begin:end]
-        scores = np.where(np.isnan(values), -np.inf, _extremity(leaf, measured, begin, end))
+        scores = np.where(np.isnan(values), -np.inf, extremity(leaf, measured, begin, end))
         best = int(np.argmax(scores))
         if scores[best] > self._peak_score:
             self._peak, self._peak_score = float(values[best]), float(scores[best])
@@ -403,15 +374,9 @@ class RuleMachine:
         """Of a value among those of the hour before, ties half."""
         if value is None:
             return None
-        clock = self._past[0]
         if isinstance(self.rule.first.measure, Plain) and isinstance(self.rule.first.measure.quantity, Magnitude):
             value = abs(value)
-        begin, end = clock.searchsorted(t - PAST_S * _SECOND, "right"), clock.searchsorted(t, "left")
-        values = self._past[1][begin:end]
-        if len(values) < FEWEST_PAST:
-            return None
-        below, ties = int(np.count_nonzero(values < value)), int(np.count_nonzero(values == value))
-        return (below + ties / 2) / len(values)
+        return self._past.rank(t, value)
 
     # ---- from outside
 
@@ -495,14 +460,14 @@ class RuleMachine:
             rule=rule.name,
             when=rule.when,
             state=self.state,
-            value=_known(value),
-            level=_known(level),
+            value=known_or_none(value),
+            level=known_or_none(level),
             since=self.since,
             fires=self.fires,
             suppressed=self.suppressed,
             toxicity=rule.toxicity,
             severity=rule.severity,
-            upper=_known(upper),
+            upper=known_or_none(upper),
             t0=self._t0 if active or self.state == "pending" else None,
             peak=self._peak if active else None,
             held=active and self._unknown is not None,
@@ -510,78 +475,3 @@ class RuleMachine:
             snoozed_until=self.snoozed_until or None,
             version=rule.version,
         )
-
-
-def _plain(rule: Rule) -> tuple[tuple[str, bool, str, float], ...]:
-    """(metric, whether its sign counts not, comparison, level) of each comparison, of a rule that is nothing but such
-    comparisons with numbers, joined by and; else nothing."""
-    if rule.expires is not None:
-        return ()
-    found = []
-    for leaf in rule.condition.parts if isinstance(rule.condition, All) else (rule.condition,):
-        if not (isinstance(leaf, Leaf) and isinstance(leaf.measure, Plain) and isinstance(leaf.test, Compared)):
-            return ()
-        quantity, level = leaf.measure.quantity, constant(leaf.test.level)
-        absolute = isinstance(quantity, Magnitude)
-        inner = quantity.of if isinstance(quantity, Magnitude) else quantity
-        if level is None or not isinstance(inner, Reading):
-            return ()
-        found.append((inner.metric.canonical, absolute, leaf.test.comparison, level))
-    return tuple(found)
-
-
-class _Piece:
-    """What is told of one piece of the tape."""
-
-    def __init__(self, machine: RuleMachine, times: Ints, detected: int, events: list[AlertEvent]) -> None:
-        self._machine = machine
-        self.times = times
-        self.detected = detected
-        self.events = events
-        self._leaves: list[_Leaf] | None = None
-
-    @property
-    def leaves(self) -> list[_Leaf]:
-        """Of the instants read now; none when there were none."""
-        if self._leaves is None:
-            self._leaves = self._machine.joined() if len(self.times) else []
-        return self._leaves
-
-
-def _joined(node: LeafNode, last: tuple[float, float, float, int]) -> _Leaf:
-    uppers = None if node.uppers is None else np.concatenate(([last[2]], node.uppers))
-    truth = np.concatenate((np.array([last[3]], np.int8), node.truth))
-    return _Leaf(node, np.concatenate(([last[0]], node.shown)), np.concatenate(([last[1]], node.levels)), uppers, truth)
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
-def _reading(leaf: Leaf, value: float, level: float, upper: float, truth: int) -> LeafReading:
-    test = leaf.test
-    if isinstance(test, Compared):
-        comparison = test.comparison
-    elif isinstance(test, Crosses):
-        comparison = "crosses" if test.direction == "either" else f"crosses {test.direction}"
-    else:
-        comparison = test.kind
-    return LeafReading(
-        what=leaf.what,
-        comparison=comparison,
-        value=_known(value),
-        level=_known(level),
-        upper=_known(upper) if isinstance(test, Within) else None,
-        unit=leaf.unit,
-        truth=None if truth == 0 else truth > 0,
-    )
-
-
-def _extremity(leaf: _Leaf, values: Floats, begin: int, end: int) -> Floats:
-    """How far values lie on the side that the comparison waits for; where there is none, from its level."""
-    above = leaf.node.leaf.above
-    if above is not None:
-        return values if above else -values
-    middle = leaf.levels if leaf.uppers is None else (leaf.levels + leaf.uppers) / 2
-    away = np.abs(values - middle[1 + begin : 1 + end])
-    return np.where(np.isnan(away), np.abs(values), away)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.alerts.condition import All, Compared, Condition, Crosses, Leaf, Plain, condition_metrics, factor_of
-from engine.alerts.evaluation import Instants
+from engine.alerts.instants import Instants
 from engine.alerts.machine import RuleMachine
 from engine.alerts.quantity import Arithmetic, Magnitude, Number, Quantity, evaluate
 from engine.alerts.rule import Rule

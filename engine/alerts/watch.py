@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from engine.alerts.condition import Plain
-from engine.alerts.evaluation import Instants, channels_of
+from engine.alerts.evaluation import channels_of
+from engine.alerts.instants import Instants
 from engine.alerts.machine import Gate, RuleMachine, always
 from engine.alerts.quantity import Reading
 from engine.alerts.rule import Rule

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.alerts.condition import ConditionError, Plain, edges
-from engine.alerts.evaluation import Instants
+from engine.alerts.instants import Instants
 from engine.alerts.language import parse_condition
 from engine.alerts.machine import RuleMachine
 from engine.alerts.quantity import Magnitude, Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.alerts.evaluation import Instants
+from engine.alerts.instants import Instants
 from engine.alerts.machine import RuleMachine
 from engine.alerts.rule import STALE_AFTER, Rule, compile_rule
 from engine.view import AlertEvent
