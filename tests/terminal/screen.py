@@ -59,6 +59,11 @@ class Screen(PseudoTerminal):
                 self._stream.feed(_UNKNOWN.sub(b"", part))
         return list(self._pyte.display)
 
+    def cells(self) -> list[list[pyte.screens.Char]]:
+        """The same with what each cell looks like."""
+        self.lines()
+        return [[self._pyte.buffer[y][x] for x in range(self._pyte.columns)] for y in range(self._pyte.lines)]
+
     @property
     def text(self) -> str:
         """The whole screen."""

@@ -213,3 +213,22 @@ def test_the_doctor_asks_the_terminal(tmp_path: Path) -> None:
         assert b"shows each one at once" in terminal.written
         assert re.search(rb"driver +thrifty", terminal.written)
         assert os.isatty(terminal.slave)
+
+
+@pytest.mark.parametrize(
+    ("variables", "buy", "sell"),
+    [({"NO_COLOR": "1"}, "▲B", "▼S"), ({"TERM": "vt220", "COLORTERM": None, "LANG": "C"}, r"\^B", "vS")],
+)
+def test_without_colours_sides_and_alerts_are_told_apart(
+    tmp_path: Path, variables: dict[str, str | None], buy: str, sell: str
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('presets = []\n[[alerts]]\nname = "price is there"\nwhen = "last > 0"\n')
+    with Screen(tmp_path, "--config", str(config), variables=variables) as screen:
+        screen.sees(LIVE)
+        screen.sees(rf"\d\d {buy} +\d")
+        screen.sees(rf"\d\d {sell} +\d")
+        screen.sees("(?i)firing[^\n]*price is")
+        reverse = ["".join(cell.data for cell in row if cell.reverse).strip() for row in screen.cells()]
+        assert any(re.search("(?i)firing", text) for text in reverse), reverse
+        assert "SIMULATED" in " ".join(reverse)
