@@ -14,13 +14,16 @@ is a `connectors.live.venue.LiveVenue`:
 - `dialect(section)`: a fresh `connectors.live.wire.Dialect` for each socket; its state lives from `connected()` on.
 
 `connectors.live.feed.LiveFeed(venue, symbols, channels)` is then the feed, `list_markets(venue)` the listing. A call
-path: `Connection` reads a frame, `Dialect.decode` makes events of it, `MarketSession` asks the market's `BookRule` and
-its `Continuity` of trades, and pushes what is sound into the engine's sink. What is not sound is said by status rows,
-for that market alone; `Tainted` says it for all markets of a socket.
+path: `Connection` reads a frame, `Dialect.decode` makes events of it, `MarketSession` asks the market's `BookRule`, its
+`MarketTrades` (with a `Continuity` by the venue's ids) sees to the trades, and what is sound is pushed into the engine's
+sink. What is not is said by status rows, for that market alone; `Tainted` says it for all markets of a socket.
 
-It is registered in `connectors.venues.VENUES` by two functions that import the package when they are called: one
-gives the feed, one the listing. Both pass the user's addresses (`rest`, `ws`, `endpoints` of the settings) on to
-`connectors.live.venue.Endpoints`, which knows the venue's own as `spot_rest`, `spot_ws` and so on by section.
+A venue whose sockets are another library's (ccxt) is an `OwnSockets` instead of a `LiveVenue`: it gives the rule and
+what keeps the sessions told, and shares all the rest.
+
+It is registered in `connectors.venues.VENUES` by its package and the name of its class: `connectors.<venue>.feed` has
+the class and a function `endpoints(rest, ws, named)`, which joins the user's addresses with the venue's own as
+`connectors.live.venue.Endpoints` (`spot_rest`, `spot_ws` and so on by section). Nothing of it is loaded before it is used.
 
 Times are ns since the Unix epoch. Prices and sizes stay the venue's text until the instrument's grid has them; levels
 are (price text, size as a number).

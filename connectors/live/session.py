@@ -244,11 +244,12 @@ class MarketSession:
         merged = self._merged.take()
         if merged is None:
             return True
-        self._tell(
-            "behind",
-            f"messages come faster than they are taken in: {self._merged.count:,} updates of the book "
-            "were merged so far, no trade is lost",
-        )
+        if self._merged.count:
+            self._tell(
+                "behind",
+                f"messages come faster than they are taken in: {self._merged.count:,} updates of the book "
+                "were merged so far, no trade is lost",
+            )
         return self._apply(recv, merged)
 
     def _apply(self, recv: int, u: Update) -> bool:
