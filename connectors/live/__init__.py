@@ -14,9 +14,9 @@ is a `connectors.live.venue.LiveVenue`:
 - `dialect(section)`: a fresh `connectors.live.wire.Dialect` for each socket; its state lives from `connected()` on.
 
 `connectors.live.feed.LiveFeed(venue, symbols, channels)` is then the feed, `list_markets(venue)` the listing. A call
-path: `Connection` reads a frame, `Dialect.decode` makes events of it, `MarketSession` asks the market's `BookRule`, its
-`MarketTrades` (with a `Continuity` by the venue's ids) sees to the trades, and what is sound is pushed into the engine's
-sink. What is not is said by status rows, for that market alone; `Tainted` says it for all markets of a socket.
+path: `Connection` reads a frame, `Dialect.decode` makes events of it, `MarketSession` asks the market's `BookRule`,
+its `MarketTrades` (with a `Continuity` by the venue's ids) sees to the trades, and what is sound is pushed into the
+engine's sink. What is not is said by status rows, for that market alone; `Tainted` says it for all of a socket.
 
 A venue whose sockets are another library's (ccxt) is an `OwnSockets` instead of a `LiveVenue`: it gives the rule and
 what keeps the sessions told, and shares all the rest.
