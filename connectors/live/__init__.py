@@ -23,7 +23,8 @@ what keeps the sessions told, and shares all the rest.
 
 It is registered in `connectors.venues.VENUES` by its package and the name of its class: `connectors.<venue>.feed` has
 the class and a function `endpoints(rest, ws, named)`, which joins the user's addresses with the venue's own as
-`connectors.live.venue.Endpoints` (`spot_rest`, `spot_ws` and so on by section). Nothing of it is loaded before it is used.
+`connectors.live.venue.Endpoints` (`spot_rest`, `spot_ws` and so on by section). Nothing of it is loaded before it is
+used.
 
 Times are ns since the Unix epoch. Prices and sizes stay the venue's text until the instrument's grid has them; levels
 are (price text, size as a number).
