@@ -98,10 +98,10 @@ def test_a_market_holds_no_more_as_days_go_by() -> None:
             readings.append((day, state, process.memory_info().rss))
             print(f"  day {day:5.2f}: state {state / 1e6:7.2f} MB, process {readings[-1][2] / 2**20:6.1f} MiB")
     print(f"  {DAYS} days in {time.monotonic() - began:.0f} s, {time.process_time() - spent:.0f} s of CPU")
-    # From the second day on everything is full but what compares with the same time of 28 days: 4 numbers for every
-    # half minute, 0.1 MB a day. The state is compared at noon, when as much of the session is held as the day before.
+    # From the second day on everything is full but what compares with 28 to 30 days: usual volumes by the half minute,
+    # spread and depth by the slot, past VPINs; 0.2 MB a day. Compared at noon, when as much of the session is held.
     noons = [(day, state, rss) for day, state, rss in readings if day >= 1.4 and round(2 * day) % 2]
     if len(noons) > 1:
         days = noons[-1][0] - noons[0][0]
-        assert noons[-1][1] - noons[0][1] <= 120_000 * days
+        assert noons[-1][1] - noons[0][1] <= 300_000 * days
         assert noons[-1][2] <= 1.1 * noons[0][2]
