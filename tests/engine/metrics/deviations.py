@@ -153,9 +153,7 @@ def main(arguments: list[str]) -> int:
         options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "enable_assertion_pass_hook=true"]
         files = arguments or [str(HERE)]
         status = int(pytest.main([*options, "--no-header", *files], plugins=[recorder]))
-    print(
-        "\n| tests | metrics | passed | golden | to golden, rel. | exact | near | rough | to reference | rel. | tapes | cuts |"
-    )
+    print("\n| tests | metrics | passed | golden | to it | exact | near | rough | to reference | rel. | tapes | cuts |")
     print("|---" * 12 + "|")
     for name, row in sorted(recorder.rows.items()):
         path = HERE / f"{name}.py"
