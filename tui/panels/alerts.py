@@ -99,9 +99,11 @@ class Alerts(RowPanel):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.alert_list", "Open the list", show=False)]
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
-        """How many fire, how many were not seen yet."""
+        """How many fire, how many were not seen yet, and whether none is announced."""
         firing = sum(rule.state in FIRING for rule in view.rules)
         runs: Runs = (("alert", f" {firing} firing "),) if firing else ()
+        if overview.muted:
+            runs = (*runs, ("toxic", " ALL MUTED"))
         if overview.unseen:
             runs = (*runs, ("toxic", f" {overview.unseen} new"))
         return runs or (("dim", f"{len(view.rules)} rules"),)

@@ -15,7 +15,7 @@ from engine.view import ChannelView, PlayView, TradeView, ViewRequest
 from tests.tui.panels.harness import PanelApp, lines, painted
 from tests.tui.views import BTC, ETH_COIN, NS, RULES, FakeMarket, alert, empty_view, make_overview, make_view, summary
 from tui.panels import glyphs
-from tui.panels.alerts import Alerts
+from tui.panels.alerts import Alerts, alert_rows, firing_row
 from tui.panels.status import Status, latency_items, status_items, status_row
 from tui.panels.strip import Strip, strip_row
 from tui.panels.tape import MINIMA, Tape, aggregate, mark_large, minimum_lots
@@ -136,6 +136,25 @@ def test_a_narrow_alert_list_keeps_rule_and_value(width: int) -> None:
     assert "0.510" in texts[1]
     assert "▼ ended toxic" in texts[2]
     assert "0.310 / 0.450" in next(text for text in texts if "inactive" in text)
+
+
+def test_what_became_of_each_alert_is_said_and_that_none_is_announced() -> None:
+    view = make_view()
+    events = (
+        alert(view, "fired", 1),
+        alert(view, "fired", 2, delivered=False, suppressed="snoozed"),
+        alert(view, "held", 3, delivered=False, reason="no data: book RESYNC"),
+        alert(view, "repeated", 4),
+        alert(view, "resolved", 5, reason="back"),
+        alert(view, "resolved", 6, reason="no data: book RESYNC"),
+    )
+    overview = make_overview(view, alerts=events, muted=True)
+    rows = ["".join(text for _, text in row) for row in alert_rows(view, overview, 100, 20, glyphs.BLOCK)]
+    assert [row.split()[2] for row in rows[:6]] == ["fired", "snoozed", "held", "repeated", "resolved", "no"]
+    head = painted(Alerts(), view, overview, 60, 8)[0]
+    assert "ALL MUTED" in "".join(text for _, text in head)
+    firing = replace(RULES[0], state="firing", held=True)
+    assert firing_row(firing, view.t, 80)[0] == ("alert", " HELD ")
 
 
 def test_a_long_history_does_not_hide_the_rules() -> None:
