@@ -105,6 +105,8 @@ class CcxtVenue:
 def _moved(urls: Any, rest: str | None, ws: str | None) -> Any:
     if isinstance(urls, Mapping):
         return {name: _moved(url, rest, ws) for name, url in urls.items()}
+    if not isinstance(urls, str):
+        return urls
     parts = urlsplit(urls)
     root = ws if parts.scheme in ("ws", "wss") else rest
     return urls if root is None else root.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
@@ -121,14 +123,18 @@ class CcxtFeed(LiveFeed):
     async def run(self, engine: Engine) -> None:
         """See LiveFeed; what the exchange cannot stream is told and left out."""
         exchange = await self._exchange_of.load()
+        self._sections = {}
         lacking = [channel for channel in self._asked if not exchange.has.get(METHODS[channel][0])]
         self.channels = [channel for channel in self._asked if channel not in lacking]
-        if not self.channels:
-            await exchange.close()
-            raise SourceError(f"ccxt can stream neither trades nor books of {self.name}")
-        for channel in lacking:
-            engine.notice(self.name, f"ccxt cannot stream its {'book' if channel is Channel.BOOK else 'trades'}")
-        await super().run(engine)
+        try:
+            if not self.channels:
+                raise SourceError(f"ccxt can stream neither trades nor books of {self.name}")
+            for channel in lacking:
+                engine.notice(self.name, f"ccxt cannot stream its {'book' if channel is Channel.BOOK else 'trades'}")
+            await super().run(engine)
+        finally:
+            if not self._sections:  # else these have closed it
+                await exchange.close()
 
 
 async def list_markets(venue: CcxtVenue) -> list[Instrument]:

@@ -214,8 +214,10 @@ async def test_markets_are_listed_found_and_missed_by_name() -> None:
     feed = CcxtFeed(venue, ["ETH/USTD"], ("trades", "book"), timing=QUICK)
     with pytest.raises(SourceError, match="did you mean ETH/USDT"):
         await feed.run(WatchedEngine({}, 20))
+    before = exchange.closed
     with pytest.raises(SourceError, match="write ETH/USDT"):
-        venue.section("ETHUSDT")
+        await CcxtFeed(venue, ["ETHUSDT"], ("trades",)).run(WatchedEngine({}, 20))
+    assert exchange.closed == before + 1
     exchange.fail["load_markets"] = [BadSymbol("not today")]
     with pytest.raises(SourceError, match="refused: not today"):
         await list_markets(venue)
