@@ -16,7 +16,7 @@ from engine.metrics.windows import DAY, Columns, check_state
 from engine.tape import Ints
 
 #: At most so many cells (minute, price, side) are held; the oldest minutes go first.
-_MOST: Final = 400_000
+_MOST: Final = 150_000
 
 
 class Footprint:

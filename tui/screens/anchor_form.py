@@ -16,8 +16,8 @@ from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
 
 _ABOUT = (
-    "Empty: the session (UTC day). Up to 24 hours back, what the monitor saw is counted; whole minutes of the past are "
-    "exact, seconds of closed minutes are not."
+    "Empty: the session (UTC day). What the monitor saw counts, up to 24 hours back (less where very many prices "
+    "traded), from whole minutes on; the numbers say since when they count."
 )
 
 
