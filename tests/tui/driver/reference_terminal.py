@@ -59,7 +59,7 @@ class ReferenceTerminal:
             elif letter:
                 self._move(letter, int(count or 1))
             elif row:
-                self.y, self.x = min(int(row), self.height) - 1, int(column or 1) - 1
+                self.y, self.x = min(int(row), self.height) - 1, min(int(column or 1), self.width) - 1
             elif back:
                 self.x = max(0, self.x - 1)
             elif newline:
@@ -79,7 +79,7 @@ class ReferenceTerminal:
         elif letter == "C":
             self.x = min(self.width - 1, self.x + count)
         else:
-            self.x = count - 1
+            self.x = min(count, self.width) - 1
 
     def _set(self, **changes: object) -> None:
         self.pen = Cell(**{**vars(self.pen), "text": " ", **changes})  # type: ignore[arg-type]
