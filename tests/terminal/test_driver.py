@@ -40,7 +40,7 @@ class Counter(App):
     def key_x(self):
         self._driver.write("\\x1b[5;5Hmoved\\x1b[1K")
     def key_u(self):
-        self._driver.write("\\x1b[3J")
+        self._driver.write("\\x1b7")
     async def key_s(self):
         with self.suspend():
             print("in the pager", flush=True)
@@ -122,7 +122,7 @@ def test_an_end_while_the_terminal_takes_nothing(tmp_path: Path) -> None:
 def test_what_is_not_understood_goes_out_as_it_is(tmp_path: Path) -> None:
     with counter(tmp_path) as screen:
         screen.type(b"u")
-        screen.until(lambda: b"\x1b[3J" in screen.written, "the unknown sequence")
+        screen.until(lambda: b"\x1b7" in screen.written, "the unknown sequence")
         screen.changes(lambda: screen.text)
         screen.sees("an unchanged line")
         start = len(screen.written)
