@@ -14,7 +14,7 @@ from engine.codes import EARLIEST, LATEST, READINGS
 from engine.feed import Levels
 from engine.fees import FeeSchedule
 from engine.fold import Fold
-from engine.instrument import Instrument, OffGridError
+from engine.instrument import MAX_UNITS, Instrument, OffGridError
 from engine.metrics.batch import Reading
 from engine.metrics.names import Metric
 from engine.news import TradeColumns
@@ -102,7 +102,7 @@ class Market(Fold):
         try:
             exact = float(size) * self._inverse_lot
             lots = round(exact)
-            if not -1e-6 < exact - lots < 1e-6 or lots < 0:
+            if not -1e-6 < exact - lots < 1e-6 or not 0 <= lots <= MAX_UNITS:
                 lots = self.instrument.lots(size)
         except (ValueError, OverflowError):
             lots = self.instrument.lots(size)  # says what is wrong with it

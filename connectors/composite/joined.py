@@ -12,7 +12,7 @@ import numpy as np
 from connectors.composite.definition import VENUE, Composite, currencies
 from engine.codes import Channel, Flag, Kind, Reason, Trust
 from engine.feed import Engine, Sink
-from engine.instrument import Instrument
+from engine.instrument import MAX_UNITS, Instrument
 from engine.metrics.batch import Bools
 from engine.tape import ROW, Rows
 
@@ -94,8 +94,8 @@ class Joined:
         if self._said is None:
             self._say(sink, recv, ts)
         converted = self._convert(member, ts, px, qty)
-        if converted is None:
-            sink.hole(recv, ts, -1, 1)  # how much it was of ours nobody can say now
+        if converted is None or max(converted) > MAX_UNITS:
+            sink.hole(recv, ts, -1, 1)  # how much it was of ours nobody can say now, or it is absurd
             return
         self._id += 1
         sink.trade(recv, ts, self._id, self._price_text(converted[0]), self._size_text(converted[1]), side, flags)
@@ -107,15 +107,15 @@ class Joined:
         if not len(told):
             return
         sink = self._ready(int(told["recv"][0]))
-        if not exact or sink is None or not (told["kind"] == Kind.TRADE).all():
+        ticks, lots = (1, 1) if sink is None or not exact else self._ratios(member)
+        fits = int(told["px"].max()) * ticks <= MAX_UNITS and int(told["qty"].max()) * lots <= MAX_UNITS
+        if not exact or sink is None or not fits or not (told["kind"] == Kind.TRADE).all():
             for r in told:
                 self._row(member, r)
             return
-        assert self._instrument is not None
         if self._said is None:
             self._say(sink, int(told["recv"][0]), int(told["ts"][0]))
         ours = np.zeros(len(told), ROW)
-        ticks, lots = self._ratios(member)
         for name in ("recv", "ts", "side", "kind", "channel"):
             ours[name] = told[name]
         ours["px"], ours["qty"] = told["px"] * ticks, told["qty"] * lots
@@ -176,7 +176,9 @@ class Joined:
         self._days[member.market] = amount
         if len(self._days) == len(self.composite.members) and (sink := self._ready(recv)) is not None:
             assert self._instrument is not None
-            sink.day_volume(recv, ts, self._size_text(round(sum(self._days.values()) / Fraction(self._instrument.lot))))
+            total = round(sum(self._days.values()) / Fraction(self._instrument.lot))
+            if total <= MAX_UNITS:  # else it stays unknown; the member's own is none the worse
+                sink.day_volume(recv, ts, self._size_text(total))
 
     # ---- units
 

@@ -39,6 +39,7 @@ class TradeLog:
 
     def __init__(self, kept: int = 200) -> None:
         self._rows = Columns(*[np.int64] * 4)
+        self._minute = Columns(np.int64)  # the clock of every trade of a minute: how many there were is told exactly
         self._kept = kept
         self._alerts: dict[str, _Open] = {}
 
@@ -47,7 +48,9 @@ class TradeLog:
         clock = self._rows[_T]
         begin, end = clock.searchsorted((t - AROUND, t), "right")
         first = max(int(begin), int(end) - MOST)
-        alert = _Open(key, t, [self._rows[i][first:end].copy() for i in range(4)], first - int(begin), [])
+        since, until = self._minute[0].searchsorted((t - AROUND, t), "right")
+        missed = int(until) - int(since) - (int(end) - first)
+        alert = _Open(key, t, [self._rows[i][first:end].copy() for i in range(4)], missed, [])
         self._add(alert, [self._rows[i][end:] for i in range(4)])
         self._alerts[key] = alert
         while len(self._alerts) > self._kept:
@@ -85,6 +88,7 @@ class TradeLog:
                 alert.closed |= batch.end > alert.t + AROUND
         if len(trades):
             self._rows.append(trades.t, trades.px, trades.qty, trades.side)
+            self._minute.append(trades.t)
 
     def sample(self, field: str, times: Ints) -> Floats:
         """It has no values."""
@@ -96,6 +100,7 @@ class TradeLog:
         old, past = int(clock.searchsorted(t - AROUND, "right")), int(clock.searchsorted(t, "left"))
         # Of a busy minute only the newest can be asked for.
         self._rows.drop(max(old, past - MOST - 1))
+        self._minute.drop(int(self._minute[0].searchsorted(t - AROUND, "right")))
 
     def state(self) -> State:
         """See Calculator."""

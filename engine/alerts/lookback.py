@@ -36,21 +36,25 @@ class Lookback:
         self._by_metric: dict[str, Remembering] = {}
         self._remember(list(metrics))
 
-    def _remember(self, metrics: Sequence[Metric]) -> None:
+    def _remember(self, wanted: Sequence[Metric]) -> None:
+        """These too from now on; of those that were asked for, the oldest that are not wanted now have to go."""
+        metrics = [metric for metric in wanted if metric.canonical not in self._by_metric]
         if metrics:
             sampler = Remembering(metrics, EVERY, KEPT)
             self._samplers.append(sampler)
             self._by_metric |= {metric.canonical: sampler for metric in sampler.metrics}
             self._market.sample_for(sampler)
-        while len(self._samplers) > 1 + _MOST_ASKED:
-            gone = self._samplers.pop(1)
+        needed = {id(self._by_metric[metric.canonical]) for metric in wanted}
+        idle = [each for each in self._samplers[1:] if id(each) not in needed]
+        for gone in idle[: max(0, len(self._samplers) - 1 - _MOST_ASKED)]:
+            self._samplers.remove(gone)
             self._market.forget(gone)
             self._by_metric = {name: each for name, each in self._by_metric.items() if each is not gone}
 
     def values(self, metrics: Sequence[Metric]) -> tuple[Ints, dict[str, Floats]]:
         """(instants, values by canonical metric) that are known of all of these metrics; those that were not remembered
         are from now on."""
-        self._remember([metric for metric in metrics if metric.canonical not in self._by_metric])
+        self._remember(metrics)
         samplers = {id(each): each for each in (self._by_metric[metric.canonical] for metric in metrics)}.values()
         # All sample the same instants, so they end together and differ in how far back they reach.
         count = min((len(each.times) for each in samplers), default=0)

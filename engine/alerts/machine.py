@@ -250,7 +250,7 @@ class RuleMachine:
         elif self.state == "firing":
             if self._unknown is not None:
                 due, act = self._unknown + self.rule.stale_after, self._give_up
-            elif self.rule.repeat and not self._suppressed and not self._acknowledged:
+            elif self.rule.repeat and not (self._suppressed or self._acknowledged or self._interrupted):
                 again = self._reminded_at + self.rule.repeat
                 if again < due:
                     due, act = again, self._remind

@@ -140,6 +140,28 @@ def test_nothing_is_lost_or_counted_twice_by_rows_or_messages(told: list[tuple[b
     assert read(live)[2] == len(told)
 
 
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_what_is_beyond_all_measure_in_our_lots_is_missing_here_alone(by_rows: bool) -> None:
+    """A lot of an inverse member is 1e-8 of ours: sizes that a member may well have are too many of them."""
+    spot = instrument("one:XRP/USD", "0.0001", "0.1")
+    inverse = instrument("two:XRP/USD:XRP", "0.0001", "1", "inverse", "10")
+    runtime = Runtime([])
+    hub = Hub([Composite("X", (spot.market, inverse.market))]).over(runtime)
+    a, b = hub.open(spot), hub.open(inverse)
+    total, alone = runtime.markets["composite:X"], runtime.markets[spot.market]
+    total.ensure(parse_metric("cvd(start)"))
+    if by_rows:
+        a.apply(_row(1, 20_000, 10**13, 1))
+    else:
+        a.trade(T0, T0, 1, "2.0000", "1000000000000", 1)
+    assert (total.missing, alone.missing) == (1, 0)
+    b.trade(T0, T0, 1, "2.0000", "1", 1)
+    b.day_volume(T0, T0, "20000000")
+    a.day_volume(T0, T0, "200000000")
+    total.flush()
+    assert total.value(parse_metric("cvd(start)")) == 5.0
+
+
 def _row(i: int, ticks: int, lots: int, side: int) -> Rows:
     rows = to_rows([("trade", (T0, T0 + i, i, "1.00", "0.001", side, 0))])
     rows["px"], rows["qty"] = ticks, lots

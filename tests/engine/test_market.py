@@ -133,6 +133,17 @@ def test_a_crossed_book_is_not_a_book() -> None:
     assert market.trust.view(Channel.BOOK).state == "LIVE"
 
 
+@pytest.mark.parametrize("size", ["1e16", "1e300", "12345678901234567890"])
+def test_an_absurd_size_is_refused_and_stops_nothing(size: str) -> None:
+    market = Market(INSTRUMENT)
+    market.ensure(parse_metric("cvd(start)"))
+    with pytest.raises(OffGridError, match="absurd"):
+        market.trade(0, START, 1, "10.00", size, 1)
+    market.trade(0, START, 2, "10.00", "1", 1)
+    market.flush()
+    assert market.value(parse_metric("cvd(start)")) == 1.0
+
+
 def test_an_off_grid_price_costs_the_book_its_trust() -> None:
     market = Market(INSTRUMENT, metrics=parse_metrics("last"))
     market.status(0, START, Channel.BOOK, Trust.LIVE)

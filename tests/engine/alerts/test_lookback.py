@@ -86,3 +86,14 @@ def test_what_cannot_be_trusted_is_not_remembered() -> None:
     market.clock(0, START + 30 * STEP)
     market.flush()
     assert lookback.spread(parse_quantity("cvd")).span <= 11 * STEP
+
+
+def test_what_was_asked_for_long_ago_can_be_asked_for_beside_what_is_new() -> None:
+    _, lookback = sawtooth(20)
+    asked = parse_metrics(",".join(f"delta({i}s)" for i in range(1, 31)))
+    for metric in asked[:24]:
+        assert len(lookback.values([metric])[0]) == 0
+    for metrics in (asked[:1] + asked[24:25], asked):
+        times, values = lookback.values(metrics)
+        assert len(times) == 0
+        assert set(values) == {metric.canonical for metric in metrics}

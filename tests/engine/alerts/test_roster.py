@@ -107,6 +107,25 @@ def test_an_episode_is_told_once_across_a_restart(later: int) -> None:
     assert resolved.episode == first.events[0].episode
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_reminders_that_fell_due_while_nobody_watched_are_not_told_all_at_once(known: bool) -> None:
+    store, rules = Memory(), [rule("bid_size > 1", repeat="60s")]
+    first = Run(store, rules, START)
+    first.book(START, 5.0)
+    first.wait(START + SECOND)
+    first.stop()
+
+    later = START + 3600 * SECOND + 1  # off the grid: what is folded first holds no instant
+    second = Run(store, rules, later)
+    second.wait(later)
+    second.wait(later + 1)
+    assert second.events == []
+    if known:
+        second.book(later + 2, 5.0)
+    second.wait(later + 30 * SECOND)
+    assert [event.kind for event in second.events] == (["repeated"] if known else ["held", "resolved"])
+
+
 def test_what_waited_begins_to_wait_anew_and_no_edge_reaches_over_a_restart() -> None:
     store = Memory()
     rules = [compile_rule("wait", "bid_size > 1", hold="3s"), compile_rule("edge", "bid_size crosses up 4")]
@@ -274,5 +293,6 @@ def test_evidence_is_bounded() -> None:
     before = [trade for trade in kept.trades if trade.t <= event.t]
     assert len(before) == MOST
     assert before[-1].t == event.t
+    assert kept.before == sum(START + i * 1_000_000 <= event.t for i in range(12_000)) - MOST
     assert kept.after == sum(START + i * 1_000_000 > event.t for i in range(12_000)) - MOST
     assert run.roster.evidence("nothing like that") is None
