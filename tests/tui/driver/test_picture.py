@@ -54,6 +54,7 @@ def frames(draw: st.DrawFn) -> str:
     return "".join(out) + "\x1b[1;1H"
 
 
+@pytest.mark.timeout(120 + EXAMPLES // 2)
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(st.lists(st.tuples(frames(), st.booleans(), st.integers(0, 9)), min_size=1, max_size=6))
 def test_the_screen_is_the_same(steps: list[tuple[str, bool, int]]) -> None:
