@@ -109,7 +109,7 @@ class Fold(Computation):
         }
 
     def resume(self, state: State) -> None:
-        """Go on from the `state()` of an earlier run, as if its tape went on with the loss of the book.
+        """Go on from the `state()` of an earlier run, as if its tape went on with nothing said of any channel.
 
         All metrics of that run are computed again, whether asked for or not. When the next trade does not follow
         the last one by its id, a hole is marked in between. Grids begin with the next row. Raises ValueError (or
@@ -142,6 +142,9 @@ class Fold(Computation):
         if self.prints.maxlen:
             self.prints.extend(tuple(print_) for print_ in state["prints"].tolist())
         self.status(self.recv, self.t, Channel.BOOK, Trust.NONE)
+        # Nor is anything known of the other channels before this run's source has spoken.
+        self.trust.unsaid(self.t)
+        self._hearing.append((self.t, False))
 
     # ---- news
 

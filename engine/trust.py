@@ -64,6 +64,10 @@ class TrustLog:
         """Whether numbers may be derived from what the channel says."""
         return self._said[channel][0] in _USABLE
 
+    def unsaid(self, t: int) -> None:
+        """Whatever an earlier run was told of the channels is no longer known at `t`."""
+        self._news.append((t, int(Trust.NONE), int(Trust.NONE)))
+
     @property
     def changed(self) -> bool:
         """Whether `news` has something to tell."""

@@ -48,7 +48,7 @@ def two_runs(seed: int) -> tuple[list[Message], list[Message]]:
 def picture(market: Market) -> Any:
     view = market_view(market, ViewRequest(series_columns=300, tape_rows=500), ())
     rows = None if not view.ladder.ok else [(r.px, r.sold, r.bought) for r in view.ladder.rows]
-    return (view.t, view.series, view.tape, view.ladder.poc, rows, view.holes, view.skipped, view.events)
+    return (view.t, view.series, view.tape, view.ladder.poc, rows, view.holes, view.skipped)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -64,7 +64,8 @@ def test_every_metric_goes_on_to_the_bit(seed: int, carrier: str) -> None:
         for message in first:
             push(market, message)
     uninterrupted.flush()
-    uninterrupted.status(uninterrupted.recv, uninterrupted.t, Channel.BOOK, Trust.NONE)
+    for channel in (Channel.BOOK, Channel.TRADES, Channel.LIQUIDATIONS):
+        uninterrupted.status(uninterrupted.recv, uninterrupted.t, channel, Trust.NONE)
     after = Market(INSTRUMENT, [again], chart=True)
     stopped = through_bytes(before)
     resume(after, stopped)
@@ -84,6 +85,7 @@ def test_every_metric_goes_on_to_the_bit(seed: int, carrier: str) -> None:
     assert len(compared) > 20
     assert again.read == compared
     assert picture(after) == picture(uninterrupted)
+    assert after.messages == uninterrupted.messages - 2  # of the statuses above a resume counts one
 
 
 def test_a_second_restart_before_any_row_changes_nothing() -> None:
@@ -174,6 +176,26 @@ def test_the_book_is_not_restored() -> None:
     assert after.trust.view(Channel.BOOK).state == "NONE"
 
 
+def test_what_the_earlier_run_was_told_of_a_channel_is_not_known_now() -> None:
+    """This run may not listen to it at all: then nothing was liquidated must not be said, nor that trust is LIVE."""
+    names = parse_metrics("trust(book),trust(trades),liquidations(1h)")
+    market = Market(INSTRUMENT, metrics=names)
+    for channel in (Channel.BOOK, Channel.TRADES, Channel.LIQUIDATIONS):
+        market.status(0, START, channel, Trust.LIVE)
+    market.liquidation(0, START + SECOND, "10.00", "1", 1)
+    market.flush()
+    assert [market.value(name) for name in names] == [1.0, 1.0, 1.0]
+    after = resumed(market)
+    for seconds in (2, 7200):
+        after.clock(0, START + seconds * SECOND)
+        after.flush()
+        assert [after.value(name) for name in names] == [None, None, None]
+    after.status(0, START + 7300 * SECOND, Channel.LIQUIDATIONS, Trust.LIVE)
+    after.status(0, START + 7300 * SECOND, Channel.TRADES, Trust.LIVE)
+    after.flush()
+    assert [after.value(name) for name in names] == [None, 1.0, 0.0]
+
+
 def test_a_market_that_has_begun_cannot_resume() -> None:
     with pytest.raises(CheckpointError, match="not begun"):
         resume(traded(), checkpoint_of(traded()))
@@ -251,7 +273,8 @@ def test_the_past_of_a_metric_goes_on_at_its_next_instant() -> None:
     for market in (uninterrupted, before):
         for message in first:
             push(market, message)
-    uninterrupted.status(uninterrupted.recv, uninterrupted.t, Channel.BOOK, Trust.NONE)
+    for channel in (Channel.BOOK, Channel.TRADES, Channel.LIQUIDATIONS):
+        uninterrupted.status(uninterrupted.recv, uninterrupted.t, channel, Trust.NONE)
     after = Market(INSTRUMENT, [again], metrics=parse_metrics("max(speed(5s),1m)"))
     resume(after, through_bytes(before))
     for market in (uninterrupted, after):
