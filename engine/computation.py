@@ -86,12 +86,14 @@ class Computation(ABC):
             if bound.of is not None:
                 self.ensure(bound.of)
             if bound.make is not None and bound.share not in self.calculators:
-                self.calculators[bound.share] = calculator = bound.make(self.context)
+                calculator = bound.make(self.context)
+                if isinstance(calculator, Since) and self.t:
+                    self.flush()  # before it is there to hear of it: what waits is in the footprint then
+                self.calculators[bound.share] = calculator
                 if isinstance(calculator, LateLearner):
                     for bars in self._past:
                         calculator.learn_bars(bars)
                 if isinstance(calculator, Since) and self.t:
-                    self.flush()
                     past = self.calculators.get(FOOTPRINT)
                     calculator.late(self.t, past if isinstance(past, Footprint) else None)
                 if isinstance(calculator, Derived):

@@ -179,3 +179,16 @@ def test_a_footprint_holds_a_day_and_says_from_when_on() -> None:
     again = Footprint()
     again.restore(footprint.state())
     assert again.since(anchor)[0].qty.tolist() == trades.qty.tolist()
+
+
+def test_trades_that_wait_to_be_folded_are_counted_once() -> None:
+    market = Market(INSTRUMENT, chart=True)
+    minute = START // 60_000_000_000 * 60_000_000_000
+    cvd = parse_metric(f"cvd({instant_text(minute)})")
+    market.trade(0, START, 1, "10.00", "1", 1)
+    market.flush()
+    market.trade(0, START + 1, 2, "10.00", "1", 1)
+    assert market.value(cvd) == 2.0
+    market.trade(0, START + 2, 3, "10.00", "1", 1)
+    market.flush()
+    assert market.value(cvd) == 3.0
