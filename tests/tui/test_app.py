@@ -159,6 +159,8 @@ async def test_pause_holds_the_picture_while_the_engine_runs_on() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await frame(app, pilot, 3)
         await pilot.press("space")
+        # Slow panels too show the instant that is held: composed anew from its view, no row would differ.
+        assert {app.main.panels[name].update_rows() for name in app.main.desk.shown()} == {0}
         before = {name: app.main.panels[name].texts() for name in app.main.desk.shown()}
         asked = len(monitor_of(app).requests)
         await frame(app, pilot, 30)

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import msgspec
 import tomlkit
 
+from tui.commands.failure import Failure
 from tui.commands.validators import VALIDATORS
 from tui.config.loading import LoadedConfig, load
 from tui.config.paths import config_path
@@ -89,8 +90,7 @@ def _fees(args: argparse.Namespace) -> int:
     try:
         found = published_fees(args.venue)
     except SourceError as error:
-        print(escape_text(str(error), _WIDTH), file=sys.stderr)
-        return 1
+        raise Failure(str(error)) from None
     print("# [volume of the last 30 days from which on it applies, maker bps, taker bps]")
     for kind, schedule in found.items():
         name = f"{args.venue}:{kind}" if kind else args.venue

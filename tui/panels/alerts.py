@@ -17,6 +17,7 @@ FIRING = frozenset({"firing", "clearing"})
 NAME = 20
 STATE = 8  # the longest word for where an idle rule stands
 NARROW = 50  # cells below which an event is told in fewer words
+WHEN = 12  # cells of a condition that tell anything
 
 
 def number(value: float | None) -> str:
@@ -36,7 +37,9 @@ def firing_row(rule: RuleView, now: int, width: int) -> Runs:
         level = ""
     room = width - len(word) - 1 - len(since + value + level)
     text = f" {fmt.foreign(rule.rule, max(4, min(NAME, room)))}{since}{value}{level}"
-    return (("alert", word), ("text", text), ("dim", f"  {fmt.foreign(rule.when, 60)}"))
+    left = width - len(word) - cell_len(text) - 2
+    when = f"  {fmt.foreign(rule.when, min(60, left))}" if left >= WHEN else ""
+    return (("alert", word), ("text", text), ("dim", when))
 
 
 def what_became(event: AlertEvent) -> tuple[str, str]:
@@ -47,6 +50,14 @@ def what_became(event: AlertEvent) -> tuple[str, str]:
     return ("no data" if event.reason.startswith("no data") and event.kind == "resolved" else event.kind), short
 
 
+def elsewhere(market: str, shown: str) -> str:
+    """What tells a market from the one that is shown, in a word: its base currency, else its venue, else its symbol."""
+    venue, _, symbol = market.partition(":")
+    own, _, pair = shown.partition(":")
+    base = symbol.partition("/")[0]
+    return base if base != pair.partition("/")[0] else venue if venue != own else symbol
+
+
 def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Runs:
     """An event: time, what became of it, rule, value (and level), severity; the market when it is another one."""
     fired = event.kind == "fired" and event.delivered
@@ -54,14 +65,19 @@ def event_row(event: AlertEvent, market: str, width: int, glyphs: Glyphs) -> Run
     mark = glyphs.up if fired else glyphs.down if over else glyphs.dot
     word, short = what_became(event)
     kind = fmt.left(fmt.foreign(word, 11), 11)
-    text = f" {fmt.left(fmt.foreign(event.rule, NAME), NAME)} {number(event.value)} / {number(event.level)}"
+    where = "" if event.market == market else f"  {fmt.foreign(event.market, 28)}"
+    rule = fmt.foreign(event.rule, NAME)
+    text = f" {fmt.left(rule, NAME)} {number(event.value)} / {number(event.level)}"
+    if where and len(f" {fmt.clock(event.t)} {mark} {kind}") + cell_len(text + where) > width:
+        # At the end it would be cut off, and the alert would seem to be one of the market that is shown.
+        rule, where = f"{fmt.foreign(elsewhere(event.market, market), 10)} {rule}", ""
+        text = f" {fmt.left(rule, NAME)} {number(event.value)} / {number(event.level)}"
     if width < NARROW:
         # Not all has room: the words shrink, the rule keeps what is left, and the level is in the list of rules.
         kind = short
         value = number(event.value)
         room = max(4, width - 20 - len(value))
-        text = f" {fmt.left(fmt.foreign(event.rule, NAME), room)} {value}"
-    where = "" if event.market == market else f"  {fmt.foreign(event.market, 28)}"
+        text = f" {fmt.left(rule, room)} {value}"
     role: Role = "toxic" if fired else "dim"
     return (
         ("dim", f" {fmt.clock(event.t)} "),
@@ -74,8 +90,9 @@ def rule_row(rule: RuleView, width: int) -> Runs:
     """A rule that does not fire: state, name, value against level, how often it fired."""
     value = f"{number(rule.value)} / {number(rule.level)}"
     name = min(NAME, max(4, width - STATE - 3 - len(value)))
-    fires = f"  fired {rule.fires} times" if rule.fires else ""
-    return (("dim", f" {fmt.left(rule.state, STATE)} {fmt.left(fmt.foreign(rule.rule, name), name)} {value}{fires}"),)
+    text = f" {fmt.left(rule.state, STATE)} {fmt.left(fmt.foreign(rule.rule, name), name)} {value}"
+    fires = f"  fired {rule.fires} time{'s' if rule.fires > 1 else ''}" if rule.fires else ""
+    return (("dim", text + fires if cell_len(text + fires) <= width else text),)
 
 
 def alert_rows(view: MarketView, overview: EngineView, width: int, height: int, glyphs: Glyphs) -> list[Runs]:

@@ -79,16 +79,19 @@ def _looks(values: tuple[str, ...], ground: Color) -> tuple[Mapping[str, Style],
 
 
 def fit(runs: Runs, width: int) -> Runs:
-    """`runs` cut or padded to exactly `width` cells, in as few runs as look the same.
+    """`runs` cut or padded to exactly `width` cells, in as few runs as look the same; a cut word or number is marked.
 
     Every run costs a colour sequence on the wire, so blanks join a neighbour wherever they cannot be seen.
     """
     fitted: list[list[str]] = []  # role, text
-    used = 0
+    used, cut, ended = 0, False, False
     for role, text in runs:
         cells = len(text) if text.isascii() else cell_len(text)
         if used + cells > width:
-            text = set_cell_size(text, width - used)
+            whole, text = text, set_cell_size(text, width - used)
+            kept = text or (fitted[-1][1] if fitted else "")
+            cut = cut or not (ended or kept[-1:].isspace() or whole[len(text) : len(text) + 1].isspace())
+            ended = True
             cells = width - used
         if not cells:
             continue
@@ -101,6 +104,8 @@ def fit(runs: Runs, width: int) -> Runs:
             fitted[-1] = [role, fitted[-1][1] + text]
         else:
             fitted.append([role, text])
+    if cut and fitted:  # a number without its last digits would be another number
+        fitted[-1][1] = set_cell_size(fitted[-1][1], cell_len(fitted[-1][1]) - 1) + glyphs.current().ellipsis
     if used < width:
         if fitted and fitted[-1][0] not in FILLED:
             fitted[-1][1] += " " * (width - used)

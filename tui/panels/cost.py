@@ -136,6 +136,8 @@ def _ranked_cell(row: CostRow | None, glyphs: Glyphs) -> str:
 def fee_runs(view: MarketView) -> Runs:
     """The user's tier and what the next one would save, or how to tell the fees."""
     fees, venue = view.fees, fmt.foreign(view.instrument.venue, 16)
+    if fees is None and view.members:
+        return (("dim", " fees unknown: those of each venue apply, a composite has none of its own"),)
     if fees is None:
         known = view.instrument.taker_bps is not None
         return (

@@ -220,7 +220,7 @@ class Flow(RowPanel):
 
     def note(self, view: MarketView, overview: EngineView, width: int) -> Runs:
         """The window, and what is known to be missing."""
-        holes = f", {fmt.size(float(view.holes)).strip()} trades missing" if view.holes else ""
+        holes = f", {fmt.count(view.holes)} trades missing" if view.holes else ""
         return (("dim", f"last {self.window}, session{holes}"),)
 
     def missing(self, view: MarketView, overview: EngineView) -> str | None:

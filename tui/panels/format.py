@@ -57,6 +57,11 @@ def size(value: float | None, width: int = 6) -> str:
     return right((current().minus if value < 0 else "") + text, width)
 
 
+def count(number: int) -> str:
+    """How many: a whole number, from a hundred thousand on as short as an amount."""
+    return f"{number:,}" if number < 100_000 else size(float(number)).strip()
+
+
 def signed(value: float | None, width: int = 7) -> str:
     """As `size`, with the sign always there (none for zero)."""
     if value is None or not math.isfinite(value):

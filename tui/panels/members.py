@@ -56,6 +56,8 @@ def member_rows(view: MarketView, width: int, height: int) -> list[Runs]:
         if not member.counted:
             reason = fmt.foreign(member.trades.reason) or member.trades.state
             rows.append((("alert", f" {fmt.foreign(member.market)} is left out: {reason}"),))
+        elif instrument.quote and instrument.quote not in member.market.partition("/")[2].split(":"):
+            rows.append((("dim", f" {fmt.foreign(member.market)}: not in {fmt.foreign(instrument.quote)}, no price"),))
     return rows[:height]
 
 

@@ -102,9 +102,9 @@ def status_items(
         if overview.playing is None and not view.instrument.simulated:
             items += latency_items(view.latency)
         if view.holes:
-            items.append(Item(3, "toxic", f"{fmt.size(float(view.holes)).strip()} trades missing"))
+            items.append(Item(3, "toxic", f"{fmt.count(view.holes)} trades missing"))
         if view.skipped:
-            items.append(Item(3, "toxic", f"{fmt.size(float(view.skipped)).strip()} rows refused"))
+            items.append(Item(3, "toxic", f"{fmt.count(view.skipped)} rows refused"))
     if delivery:
         items.append(Item(1, "alert", escape_text(delivery, 40)))
     if muted:

@@ -159,7 +159,7 @@ class Tape(RowPanel):
         """The filter, and what is known to be missing."""
         parts = [f"{self._glyphs.at_least} {self._minimum_text()}"] if self.minimum else []
         if view.holes:
-            parts.append(f"{fmt.size(float(view.holes)).strip()} missing")
+            parts.append(f"{fmt.count(view.holes)} missing")
         return (("dim", ", ".join(parts) or "B buy  S sell"),)
 
     def missing(self, view: MarketView, overview: EngineView) -> str | None:

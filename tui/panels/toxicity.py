@@ -141,7 +141,8 @@ def rule_rows(rules: Sequence[RuleView], now: int, width: int, glyphs: Glyphs) -
         since = f" {fmt.age(now - rule.since)}" if rule.since is not None else ""
         word = rule.state.upper() if firing else rule.state
         value = f"{fmt.size(rule.value).strip()} / {fmt.size(rule.level).strip()}"
-        text = f" {fmt.foreign(rule.rule, 24)}{since}  {value}"
+        room = max(4, min(24, width - 6 - len(word + since + value)))
+        text = f" {fmt.foreign(rule.rule, room)}{since}  {value}"
         rows.append(((("alert" if firing else "dim"), f" {word} "), ("text" if firing else "dim", text)))
     return rows
 

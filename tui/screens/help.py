@@ -17,7 +17,7 @@ from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
 
 _KEY_WIDTH = 13
-_TITLE_WIDTH = 19
+_TITLE_WIDTH = 22  # the longest title, and a blank
 _METRIC_WIDTH = 24
 _UNIT_WIDTH = 8
 

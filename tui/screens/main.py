@@ -401,7 +401,12 @@ class MainScreen(Screen[None]):
     # ---- actions: what is shown
 
     def toggle_pause(self, now: float) -> None:
-        """Hold the picture, or let it run again (`now`: seconds, monotonic)."""
+        """Hold the picture, or let it run again (`now`: seconds, monotonic).
+
+        What is held is one instant: panels that look less often than others are brought to it first.
+        """
+        if self.chosen.paused_at is None:
+            self.show_again()
         self.chosen.paused_at = now if self.chosen.paused_at is None else None
         self.status.paused_since = None if self.chosen.paused_at is None else self._wall()
         self.show_status()

@@ -57,7 +57,7 @@ class NumberCard(Dialog[None]):
     def on_mount(self) -> None:
         """The first number of the panel, and every second how it stands."""
         self._fill("")
-        self.set_interval(_REFRESH_S, self._show)
+        self.set_interval(_REFRESH_S, self._again)
 
     @on(Input.Changed, "#typed")
     def _typed(self, event: Input.Changed) -> None:
@@ -77,6 +77,12 @@ class NumberCard(Dialog[None]):
         told = self._explain(name)
         value = "unknown" if told is None else number_text(told)
         return Text.assemble(escape_text(name, 40), ("  " + value, "dim"))
+
+    def _again(self) -> None:
+        options = self.query_one("#numbers", OptionList)
+        for index, name in enumerate(self._found):
+            options.replace_option_prompt_at_index(index, self._option(name))
+        self._show()
 
     def _show(self) -> None:
         index = self.query_one("#numbers", OptionList).highlighted

@@ -54,6 +54,17 @@ def test_fit_is_exact_and_never_shows_more_runs(runs: Runs, width: int) -> None:
         assert kept == visible
 
 
+def test_a_cut_number_is_marked_and_a_whole_one_is_not() -> None:
+    runs: Runs = (("text", "last"), ("dim", " 64,071.5"), ("dim", " at 12:00"))
+    shown = {width: "".join(text for _, text in fit(runs, width)) for width in range(2, 24)}
+    assert shown[9] == "last 64,…"
+    assert shown[12] == "last 64,071…"
+    assert shown[13] == "last 64,071.5"
+    assert shown[14] == "last 64,071.5 "
+    assert shown[15] == "last 64,071.5 …"
+    assert shown[22] == "last 64,071.5 at 12:00"
+
+
 @given(RUNS, RUNS, st.integers(1, 60))
 def test_both_ends_of_a_row_fit(start: Runs, end: Runs, width: int) -> None:
     assert cell_len("".join(text for _, text in spread_row(start, end, width))) == width

@@ -154,7 +154,7 @@ def test_a_contract_shows_what_its_venue_tells_of_it() -> None:
 def test_missing_trades_are_said_beside_the_numbers() -> None:
     panel = Flow()
     view = FakeMarket(1).run(50).view(ViewRequest(metrics=panel.metrics), holes=12)
-    assert "12.00 trades missing" in lines(panel, view, make_overview(), 60, 12)[0]
+    assert "12 trades missing" in lines(panel, view, make_overview(), 60, 12)[0]
 
 
 def test_every_number_a_panel_asks_for_is_a_metric() -> None:

@@ -16,9 +16,11 @@ from tests.tui.panels.harness import PanelApp, lines, painted
 from tests.tui.views import BTC, ETH_COIN, NS, RULES, FakeMarket, alert, empty_view, make_overview, make_view, summary
 from tui.panels import glyphs
 from tui.panels.alerts import Alerts, alert_rows, firing_row
+from tui.panels.base import fit
 from tui.panels.status import Status, latency_items, status_items, status_row
 from tui.panels.strip import Strip, strip_row
 from tui.panels.tape import MINIMA, Tape, aggregate, mark_large, minimum_lots
+from tui.panels.toxicity import rule_rows
 
 TRADES = st.lists(
     st.builds(
@@ -126,6 +128,31 @@ def test_alerts_list_what_fires_first_then_what_happened_then_what_is_watched() 
     assert "sim:" not in "".join(texts[2:5])
     assert "inactive" in texts[6]
     assert "lean" in texts[6]
+
+
+@pytest.mark.parametrize("width", [36, 46, 60, 70])
+@pytest.mark.parametrize(
+    ("market", "word"), [("sim:DOGE/USDT", "DOGE"), ("okx:BTC/USDT", "okx"), ("binance:BTC/USDC", "BTC/U")]
+)
+def test_an_alert_of_another_market_is_never_shown_as_one_of_this(width: int, market: str, word: str) -> None:
+    view = make_view()
+    view = replace(view, instrument=BTC)
+    rows = lines(Alerts(), view, make_overview(view, alerts=(alert(view, market=market), alert(view))), width, 8)
+    assert word in rows[1]
+    assert word not in rows[2]
+    assert "0.510" in rows[1]
+
+
+def test_a_condition_without_room_is_left_out_and_numbers_are_whole() -> None:
+    view = make_view()
+    view = replace(view, rules=(replace(RULES[0], state="firing", since=view.t - 3 * NS, value=0.6, toxicity=True),))
+    for width in range(34, 60):
+        row = lines(Alerts(), view, make_overview(view), width, 4)[1].rstrip()
+        assert row.endswith(("0.600 / 0.450", "…")) or view.rules[0].when in row
+    watched = replace(view.rules[0], state="warming", since=None, rule="toxic-flow micro")
+    for width in range(30, 44):
+        row = next(runs for runs in rule_rows([watched], view.t, width, glyphs.current()))
+        assert "".join(text for _, text in fit(row, width)).rstrip().endswith("0.600 / 0.450")
 
 
 @pytest.mark.parametrize("width", [30, 35, 42])

@@ -46,6 +46,14 @@ def test_who_is_left_out_is_said_with_the_reason() -> None:
     assert "STALE" in next(text for text in texts if text.strip().startswith("H three"))
 
 
+def test_a_member_in_another_currency_says_why_it_has_no_price() -> None:
+    other = member("four:ETH/USDC", "F", bid=None, ask=None, all_in_bid=None, all_in_ask=None)
+    texts = lines(Members(), replace(VIEW, members=(*VIEW.members[:2], other)), make_overview(), 100, 12)
+    assert [text for text in texts if "no price" in text] == [
+        " four:ETH/USDC: not in USDT, no price".ljust(100),
+    ]
+
+
 def test_in_a_narrow_panel_prices_have_a_row_of_their_own() -> None:
     texts = lines(Members(), VIEW, make_overview(), 56, 12)
     assert any("with fees: bid" in text and "2,998.40*" in text.replace(" ", "") for text in texts)
