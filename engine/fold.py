@@ -243,6 +243,7 @@ class Fold(Computation):
             self.trust.last_trades = int(trades.t[-1])
             flow = trades.flow()
         liquidations, trust = self._take_liquidations(trades), self.trust.news()
+        batch = None
         if self.calculators:
             batch = Batch(
                 flow,
@@ -261,10 +262,12 @@ class Fold(Computation):
                 trust,
                 self._lagged(),
             )
-            for calculator in self.calculators.values():
-                calculator.update(batch)
+        # Before it is told: what one calculator fails on must not be told to the others again.
         for news in (self._day_volumes, self._hearing, self._readings, self._holes):
             news.clear()
+        if batch is not None:
+            for calculator in self.calculators.values():
+                calculator.update(batch)
         self._folded = self.t
         self._deliver(final)
 

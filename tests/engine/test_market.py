@@ -144,6 +144,26 @@ def test_an_absurd_size_is_refused_and_stops_nothing(size: str) -> None:
     assert market.value(parse_metric("cvd(start)")) == 1.0
 
 
+def test_what_one_calculator_fails_on_is_told_to_the_others_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = Market(INSTRUMENT, metrics=parse_metrics("gaps(1h),cvd"))
+    market.trade(0, START, 1, "10.00", "1", 1)
+    market.flush()
+    calculator = market.calculator(parse_metric("cvd"))
+    assert calculator is not None
+
+    def fail(batch: object) -> None:
+        raise ArithmeticError(batch)
+
+    market.hole(0, START, 2, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(calculator, "update", fail)
+        with pytest.raises(ArithmeticError):
+            market.flush()
+    market.clock(0, START + 1)
+    market.flush()
+    assert market.value(parse_metric("gaps(1h)")) == 3.0
+
+
 def test_an_off_grid_price_costs_the_book_its_trust() -> None:
     market = Market(INSTRUMENT, metrics=parse_metrics("last"))
     market.status(0, START, Channel.BOOK, Trust.LIVE)
