@@ -107,8 +107,10 @@ def status_items(
             items.append(Item(3, "toxic", f"{fmt.count(view.skipped)} rows refused"))
     if delivery:
         items.append(Item(1, "alert", escape_text(delivery, 40)))
+    if overview.muted:
+        items.append(Item(1, "alert", "alerts muted"))
     if muted:
-        items.append(Item(4, "dim", "muted"))
+        items.append(Item(4, "dim", "bell off"))
     if still:
         return [item for item in items if item is not None]
     items.append(Item(5, "dim", f"{fmt.size(overview.events_per_s, 6)} ev/s"))

@@ -176,6 +176,9 @@ def test_what_became_of_each_alert_is_said_and_that_none_is_announced() -> None:
         alert(view, "resolved", 6, reason="no data: book RESYNC"),
     )
     overview = make_overview(view, alerts=events, muted=True)
+    # Also on a screen without the list of alerts, and however narrow.
+    assert any(item.text == "alerts muted" for item in status_items(view, overview, glyphs.BLOCK))
+    assert not any(item.text == "alerts muted" for item in status_items(view, make_overview(view), glyphs.BLOCK))
     rows = ["".join(text for _, text in row) for row in alert_rows(view, overview, 100, 20, glyphs.BLOCK)]
     assert [row.split()[2] for row in rows[:6]] == ["fired", "snoozed", "held", "repeated", "resolved", "no"]
     head = painted(Alerts(), view, overview, 60, 8)[0]
@@ -238,7 +241,7 @@ def test_the_status_line_keeps_what_matters_when_it_is_short() -> None:
     overview = make_overview(view)
     items = status_items(view, overview, glyphs.BRAILLE, muted=True, fps=9.8, wire=(5_230.0, 0.0424))
     wide = "".join(text for _, text in status_row(items, "10:00:00 UTC", 160))
-    for part in ("book STALE 5 s: connection lost", "trades LIVE", "latency 12/30 ms", "9.8 fps", "muted"):
+    for part in ("book STALE 5 s: connection lost", "trades LIVE", "latency 12/30 ms", "9.8 fps", "bell off"):
         assert part in wide
     assert " 5.2 kB/s 42 ms away" in wide
     assert wide.rstrip().endswith("10:00:00 UTC")
