@@ -33,6 +33,7 @@ from tui.driver.link import Link
 from tui.monitor import Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
+from tui.panels.base import RowPanel
 from tui.screens.main import Look, MainScreen
 from tui.terminal import hung_up
 from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
@@ -346,7 +347,10 @@ class FlowtapeApp(FlowVariables):
             return
         at = datetime.fromtimestamp(view.t / 1e9, UTC).isoformat(timespec="milliseconds")
         ladder, instrument = view.ladder, view.instrument
+        # Those of the panels on the screen; some have none, so the usual ones come with any.
+        usual = [self.monitor.explain(instrument.market, name) for name in RowPanel.NUMBERS]
         numbers: dict[str, float | None] = {
+            **{told.metric: told.value for told in usual if told is not None},
             "bid": None if ladder.best_bid is None else instrument.price(ladder.best_bid),
             "ask": None if ladder.best_ask is None else instrument.price(ladder.best_ask),
             **view.metrics,

@@ -468,7 +468,8 @@ async def test_copying_sends_every_number(monkeypatch: pytest.MonkeyPatch) -> No
         assert cells[0] == ETH.market
         assert cells[1].startswith("2025-")
         assert app.main.view is not None
-        assert dict(cell.split("=") for cell in cells[2:]).keys() >= {"bid", "ask", *app.main.view.metrics}
+        usual = {"bid", "ask", "last", "mid", "spread_bps", "cvd", "delta(60s)"}
+        assert dict(cell.split("=") for cell in cells[2:]).keys() >= {*usual, *app.main.view.metrics}
 
 
 async def test_an_engine_that_stops_leaves_the_screen_alive() -> None:
