@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,6 +41,8 @@ from tui.themes import COLOURLESS, DEFAULT, FlowVariables, load_themes
 from tui.untrusted import escape_text
 
 if TYPE_CHECKING:
+    from textual.worker import WorkType
+
     from tui.delivery.desk import Desk
 
 _MAX_NOTICES = 50
@@ -149,9 +152,12 @@ class FlowtapeApp(FlowVariables):
         self.tick()
         if self.options.fps > 0:
             self.set_interval(1 / self.options.fps, self.tick)
-        self.run_worker(self.calling.begin(), name="calling", exit_on_error=False)
+        # Functions, not coroutines: who quits at once would leave those unawaited.
+        calling: WorkType[None] = self.calling.begin
+        self.run_worker(calling, name="calling", exit_on_error=False)
         if self._start is not None:
-            self.run_worker(self._run_engine(self._start), name="engine", exit_on_error=False)
+            engine: WorkType[None] = partial(self._run_engine, self._start)
+            self.run_worker(engine, name="engine", exit_on_error=False)
         if self.options.freeze:
             self.set_timer(5.0, _freeze)
         if not self.is_headless and os.isatty(0):
