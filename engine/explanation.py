@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.detail_view import Explanation
 from engine.instant import instant_text
 from engine.metrics.names import MetricError, duration_text, parse_metric, usage
 from engine.metrics.windows import DAY, Anchor
 from engine.tape import Channel
-from engine.view import ChannelView, Explanation
 
 if TYPE_CHECKING:
     from engine.market import Market
     from engine.metrics.names import Metric
+    from engine.view import ChannelView
 
 
 def explain(market: Market, text: str) -> Explanation | None:

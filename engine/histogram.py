@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from engine.detail_view import HistogramRow, HistogramView
 from engine.instant import instant_text
-from engine.market import Market
 from engine.metrics.anchored import Since
 from engine.metrics.names import parse_metric
 from engine.metrics.rolling_profile import RollingProfile
 from engine.metrics.value_area import binned
-from engine.metrics.windows import Exact
-from engine.tape import Ints
-from engine.view import HistogramRow, HistogramView
+
+if TYPE_CHECKING:
+    from engine.market import Market
+    from engine.metrics.windows import Exact
+    from engine.tape import Ints
 
 _STEPS = (1, 2, 5)
 

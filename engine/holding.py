@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from engine.detail_view import PositionView, ShockView
 from engine.fees import rates
-from engine.market import Market
 from engine.metrics.names import parse_metric
 from engine.position import Position, after_shock, cost_adjusted_var, liquidation_distance, liquidation_price, profit
-from engine.view import PositionView, ShockView
+
+if TYPE_CHECKING:
+    from engine.market import Market
 
 #: Volatilities a year, the first one known is taken.
 VOLATILITIES = ("vol_forecast(7d)", "ewma_vol(5m)", "rv(5m)")

@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.market import Market
+from engine.detail_view import MemberView
 from engine.metrics.names import parse_metric
 from engine.tape import NO_ASK, NO_BID, Channel, Ints
-from engine.view import ChannelView, LadderRow, LadderView, MemberView, ViewRequest
+from engine.view import ChannelView, LadderRow, LadderView, ViewRequest
+
+if TYPE_CHECKING:
+    from engine.market import Market
 
 #: What the members are compared by, and the same of inverse contracts.
 CVD, CVD_INVERSE = "cvd", "cvd_base"

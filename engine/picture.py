@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.detail_view import FeeView, MemberView
 from engine.explanation import counting_since
-from engine.fees import FeeSchedule
 from engine.histogram import histogram
 from engine.holding import holding
-from engine.market import Market
 from engine.merged import members_of, merged_ladder
 from engine.metrics.cost_table import CostRow, MarketBook, walk_table
 from engine.metrics.names import parse_metric
 from engine.tape import NO_ASK, NO_BID, Channel, Ints
-from engine.view import (
-    FeeView,
-    LadderRow,
-    LadderView,
-    MarketSummary,
-    MarketView,
-    MemberView,
-    RuleView,
-    SeriesView,
-    TradeView,
-    ViewRequest,
-)
+from engine.view import LadderRow, LadderView, MarketSummary, MarketView, RuleView, SeriesView, TradeView, ViewRequest
+
+if TYPE_CHECKING:
+    from engine.fees import FeeSchedule
+    from engine.market import Market
 
 #: What a maker who was hit loses on average, for the table of costs.
 ADVERSE = "markout(5s,5m)"

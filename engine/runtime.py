@@ -11,22 +11,26 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from engine.alerts.lookback import Lookback
 from engine.alerts.machine import Gate, always
 from engine.alerts.roster import Roster
-from engine.alerts.rule import Rule
-from engine.checkpoint import Store
 from engine.feed import Feed, SourceError
-from engine.fees import FeeSchedule
 from engine.history import WANTED, History, HistoryError
-from engine.instrument import Instrument
 from engine.keeping import Keeper, Taken
 from engine.market import Market
-from engine.metrics.names import Metric
 from engine.picture import market_summary, market_view
-from engine.sampling import Sampler
-from engine.view import AlertEvent, EngineView, EvidenceView, MarketView, Notice, ViewRequest
+from engine.view import EngineView, MarketView, Notice, ViewRequest
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent, EvidenceView
+    from engine.alerts.rule import Rule
+    from engine.checkpoint import Store
+    from engine.fees import FeeSchedule
+    from engine.instrument import Instrument
+    from engine.metrics.names import Metric
+    from engine.sampling import Sampler
 
 log = logging.getLogger("flowtape")
 

@@ -22,7 +22,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from engine.view import AlertEvent, Notice
+from engine.view import Notice
 from tui import alerting
 from tui.actions import APP, bindings, check_keys, usable_keys
 from tui.alert_book import AlertBook, AlertKeeper, OwnAlert
@@ -30,8 +30,6 @@ from tui.arrangement import BUILT_IN, Arrangement
 from tui.ascii import AsciiFilter
 from tui.attention import Attention
 from tui.calling import Calling, MakeTerminal
-from tui.driver.link import Link
-from tui.monitor import Monitor
 from tui.palette import ActionCommands
 from tui.panels import glyphs
 from tui.panels.base import RowPanel
@@ -43,7 +41,10 @@ from tui.untrusted import escape_text
 if TYPE_CHECKING:
     from textual.worker import WorkType
 
+    from engine.alert_view import AlertEvent
     from tui.delivery.desk import Desk
+    from tui.driver.link import Link
+    from tui.monitor import Monitor
 
 _MAX_NOTICES = 50
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.view import AlertEvent
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
 
 _TOAST_PAUSE = 2.0  # seconds between any two toasts; what fell between is counted in the next
 

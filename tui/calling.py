@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.view import AlertEvent
-
 if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
     from tui.delivery.desk import Desk
     from tui.delivery.terminal import TerminalAlerts
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from engine.view import (
-    AlertEvent,
-    EngineView,
-    EvidenceView,
-    Explanation,
-    MarketView,
-    RulePreview,
-    ViewRequest,
-)
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent, EvidenceView, RulePreview
+    from engine.detail_view import Explanation
+    from engine.view import EngineView, MarketView, ViewRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.view import AlertEvent, EngineView, EvidenceView, Explanation, MarketView, RulePreview, ViewRequest
-from tui.monitor import AlertFields, Playback
+from engine.alert_view import AlertEvent, EvidenceView, RulePreview
+from engine.view import EngineView, MarketView, ViewRequest
 
 if TYPE_CHECKING:
+    from engine.detail_view import Explanation
+    from tui.monitor import AlertFields, Playback
     from tui.session import Session
 
 _NOTHING = EngineView((), (), 0, (), 0.0, 0.0)

@@ -7,20 +7,25 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from connectors.replay import Playback
+from engine.alert_view import AlertEvent, EvidenceView, RulePreview
 from engine.alerts.condition import ConditionError
 from engine.alerts.language import parse_condition, parse_quantity
 from engine.alerts.lookback import preview_of, value_of
 from engine.alerts.presets import CATALOGUE, preset_rules, reserved
-from engine.alerts.quantity import Quantity
 from engine.alerts.rule import Rule, compile_rule
 from engine.explanation import explain
 from engine.metrics.names import MetricError, parse_metric
 from engine.metrics.registry import SPECS, listing
-from engine.runtime import Runtime
-from engine.view import AlertEvent, EngineView, EvidenceView, Explanation, MarketView, RulePreview, ViewRequest
-from tui.monitor import AlertFields
+
+if TYPE_CHECKING:
+    from connectors.replay import Playback
+    from engine.alerts.quantity import Quantity
+    from engine.detail_view import Explanation
+    from engine.runtime import Runtime
+    from engine.view import EngineView, MarketView, ViewRequest
+    from tui.monitor import AlertFields
 
 #: Metrics are read no oftener than this: no panel of numbers looks at them more than five times a second, and
 #: reading all of them takes longer than all else in a picture.

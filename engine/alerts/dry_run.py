@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.alerts.condition import condition_metrics
 from engine.alerts.rehearsal import Rehearsal, level_for, summarise, without_hysteresis
 from engine.alerts.remembering import Remembering
-from engine.alerts.rule import Rule
 from engine.alerts.watch import EVERY, Watch
-from engine.instrument import Instrument
 from engine.metrics.windows import DAY
 from engine.study.table import Table
-from engine.view import AlertEvent
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
+    from engine.alerts.rule import Rule
+    from engine.instrument import Instrument
 
 #: Below so much of observed tape a figure a day says little (ns).
 _SHORT = DAY // 4

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from engine.metrics.batch import Batch, Floats
-from engine.metrics.calculator import State
+from engine.alert_view import EvidenceTrade
 from engine.metrics.windows import Columns, check_state
-from engine.tape import Ints
-from engine.view import EvidenceTrade
+
+if TYPE_CHECKING:
+    from engine.metrics.batch import Batch, Floats
+    from engine.metrics.calculator import State
+    from engine.tape import Ints
 
 #: So long (ns) before and after an alert, and at most so many trades on each side, those nearest to it.
 AROUND: Final = 60_000_000_000

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from engine.alert_view import RulePreview, Spread
 from engine.alerts.quantity import Quantity, evaluate, metrics_of, unit_of
 from engine.alerts.rehearsal import Rehearsal, rehearse
 from engine.alerts.remembering import Remembering
-from engine.alerts.rule import Rule
-from engine.market import Market
-from engine.metrics.batch import Floats
-from engine.metrics.names import Metric
-from engine.tape import Ints
-from engine.view import RulePreview, Spread
+
+if TYPE_CHECKING:
+    from engine.alerts.rule import Rule
+    from engine.market import Market
+    from engine.metrics.batch import Floats
+    from engine.metrics.names import Metric
+    from engine.tape import Ints
 
 #: How often numbers are remembered (ns; reading all of them takes milliseconds), and how many of each.
 EVERY: Final = 2_000_000_000

@@ -10,10 +10,11 @@ out, so what fires does not depend on how the tape was cut. Semantics after METR
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from engine.alert_view import AlertEvent, LeafReading
 from engine.alerts.condition import Condition, Plain
 from engine.alerts.evaluation import (
     LeafNode,
@@ -23,14 +24,16 @@ from engine.alerts.evaluation import (
     restore_tree,
     tree_state,
 )
-from engine.alerts.instants import Instants, Truth
 from engine.alerts.past import Past
 from engine.alerts.piece import LeafPiece, Piece, extremity, joined, known_or_none, plain_comparisons, reading
 from engine.alerts.quantity import Magnitude, Quantity, evaluate
 from engine.alerts.rule import Rule
-from engine.metrics.calculator import State
 from engine.metrics.windows import check_state
-from engine.view import AlertEvent, LeafReading, RuleView
+from engine.view import RuleView
+
+if TYPE_CHECKING:
+    from engine.alerts.instants import Instants, Truth
+    from engine.metrics.calculator import State
 
 #: Says why a fire of a rule at a time is not to be delivered; empty: it is.
 Gate = Callable[[Rule, str, int], str]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from engine.alert_view import AlertEvent, LeafReading
 from engine.alerts.condition import All, Compared, Crosses, Leaf, Plain, Within
-from engine.alerts.evaluation import LeafNode
-from engine.alerts.instants import Truth
 from engine.alerts.quantity import Magnitude, Reading, constant
-from engine.alerts.rule import Rule
-from engine.metrics.batch import Floats
-from engine.tape import Ints
-from engine.view import AlertEvent, LeafReading
+
+if TYPE_CHECKING:
+    from engine.alerts.evaluation import LeafNode
+    from engine.alerts.instants import Truth
+    from engine.alerts.rule import Rule
+    from engine.metrics.batch import Floats
+    from engine.tape import Ints
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from engine.alerts.condition import All, Compared, Condition, Crosses, Leaf, Pla
 from engine.alerts.instants import Instants
 from engine.alerts.machine import RuleMachine
 from engine.alerts.quantity import Arithmetic, Magnitude, Number, Quantity, evaluate
-from engine.alerts.rule import Rule
-from engine.metrics.batch import Floats
 from engine.metrics.windows import DAY
-from engine.tape import Ints
-from engine.view import AlertEvent
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
+    from engine.alerts.rule import Rule
+    from engine.metrics.batch import Floats
+    from engine.tape import Ints
 
 _STEPS: Final = 24
 

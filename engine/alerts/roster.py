@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from engine.alert_view import AlertEvent, EvidenceView
 from engine.alerts.evidence import TradeLog
 from engine.alerts.machine import Gate, always
-from engine.alerts.rule import Rule
 from engine.alerts.watch import Watch
-from engine.market import Market
-from engine.metrics.calculator import State
-from engine.view import AlertEvent, EvidenceView, RuleView
+
+if TYPE_CHECKING:
+    from engine.alerts.rule import Rule
+    from engine.market import Market
+    from engine.metrics.calculator import State
+    from engine.view import RuleView
 
 KEPT_ALERTS: Final = 200
 #: Under which name a market keeps the trades around its alerts.

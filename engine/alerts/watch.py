@@ -6,23 +6,26 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from engine.alert_view import AlertEvent, Surroundings
 from engine.alerts.condition import Plain
 from engine.alerts.evaluation import channels_of
 from engine.alerts.instants import Instants
 from engine.alerts.machine import Gate, RuleMachine, always
 from engine.alerts.quantity import Reading
-from engine.alerts.rule import Rule
-from engine.metrics.batch import Bools, Floats
-from engine.metrics.calculator import State
 from engine.metrics.names import Metric, parse_metric
 from engine.metrics.windows import check_state
-from engine.sampling import Reader
-from engine.tape import Ints
-from engine.view import AlertEvent, RuleView, Surroundings
+
+if TYPE_CHECKING:
+    from engine.alerts.rule import Rule
+    from engine.metrics.batch import Bools, Floats
+    from engine.metrics.calculator import State
+    from engine.sampling import Reader
+    from engine.tape import Ints
+    from engine.view import RuleView
 
 #: Period of evaluation, ns.
 EVERY: Final = 100_000_000

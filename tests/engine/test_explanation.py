@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.detail_view import Explanation
 from engine.explanation import explain
 from engine.instrument import Instrument
 from engine.market import Market
@@ -11,7 +12,7 @@ from engine.metrics.cost import walk_book
 from engine.metrics.names import parse_metric
 from engine.picture import market_view
 from engine.tape import Channel, Trust
-from engine.view import Explanation, ViewRequest
+from engine.view import ViewRequest
 from tests.engine.tapes import INSTRUMENT, START
 
 SECOND = 1_000_000_000

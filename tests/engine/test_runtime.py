@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from engine import runtime as module
+from engine.alert_view import AlertEvent
 from engine.alerts.roster import KEPT_ALERTS
 from engine.alerts.rule import compile_rule
 from engine.feed import Engine, SourceError
@@ -18,7 +19,7 @@ from engine.market import Market
 from engine.metrics.names import parse_metrics
 from engine.runtime import KEPT_NOTICES, RESTART_CAP_S, Runtime
 from engine.tape import Channel, Trust
-from engine.view import AlertEvent, Notice, ViewRequest
+from engine.view import Notice, ViewRequest
 from tests.engine.tapes import INSTRUMENT, START, Recorder
 
 SECOND = 1_000_000_000

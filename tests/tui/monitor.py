@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from engine.alert_view import AlertEvent, EvidenceTrade, EvidenceView, RulePreview, Spread
+from engine.detail_view import Explanation
 from engine.instrument import Instrument
-from engine.view import (
-    AlertEvent,
-    EngineView,
-    EvidenceTrade,
-    EvidenceView,
-    Explanation,
-    MarketView,
-    Notice,
-    PlayView,
-    RulePreview,
-    Spread,
-    ViewRequest,
-)
+from engine.view import EngineView, MarketView, Notice, PlayView, ViewRequest
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, RULES, T0, FakeMarket, alert, make_overview
 from tui.app import AppOptions, FlowtapeApp
 from tui.monitor import AlertFields, Playback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.view import AlertEvent
+from engine.alert_view import AlertEvent
 from tests.tui.views import alert, make_view
 from tui.attention import Attention
 from tui.display import Display, next_speed

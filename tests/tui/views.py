@@ -13,16 +13,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from engine.alert_view import AlertEvent
+from engine.detail_view import HistogramRow, HistogramView
 from engine.instrument import Instrument
 from engine.lateness import LatencyView
 from engine.metrics.cost_table import CostRow
 from engine.tape import Flag
 from engine.view import (
-    AlertEvent,
     ChannelView,
     EngineView,
-    HistogramRow,
-    HistogramView,
     LadderRow,
     LadderView,
     MarketSummary,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.view import AlertEvent
 from tui.delivery.notification import Notification, Origin, of_alert
 
 if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
     from engine.instrument import Instrument
     from engine.sampling import Sampler
     from tui.delivery.courier import Courier, SinkStatus

@@ -10,10 +10,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from engine.view import AlertEvent
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
 
 Kind = Literal["fired", "repeated", "resolved", "trouble", "recovered", "suppressed", "test"]
 Origin = Literal["live", "recording", "simulator"]

@@ -9,25 +9,29 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.duration import parse_duration
 from engine.runtime import Runtime
-from engine.view import AlertEvent, MarketView, Notice, ViewRequest
+from engine.view import MarketView, Notice, ViewRequest
 from tui.checkpoints import CheckpointFiles
 from tui.commands.progress import show_progress
 from tui.commands.sources import Sources, day_lots, read_config
 from tui.config.fees import fees_of
-from tui.config.model import Config
 from tui.config.paths import state_dir
 from tui.config.rules import configured_rules, quiet_gate
 from tui.delivery.building import destinations, open_courier
-from tui.delivery.courier import Courier
 from tui.delivery.desk import Desk
 from tui.delivery.notification import Notification, Origin, of_failure
 from tui.headless.counted import Counted
 from tui.headless.health import picture, write_health
 from tui.headless.log import Form, Level, LogLines
 from tui.headless.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
+    from tui.config.model import Config
+    from tui.delivery.courier import Courier
 
 #: Seconds between two looks at everything, and two health files.
 LOOK_S, HEALTH_S = 1.0, 5.0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
-from engine.view import AlertEvent, EngineView, MarketView, RuleView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
-from tui.panels.glyphs import Glyphs
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
+    from engine.view import EngineView, MarketView, RuleView
+    from tui.panels.glyphs import Glyphs
 
 FIRING = frozenset({"firing", "clearing"})
 NAME = 20

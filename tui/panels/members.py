@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
-from engine.instrument import Instrument
-from engine.view import EngineView, MarketView, MemberView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
+
+if TYPE_CHECKING:
+    from engine.detail_view import MemberView
+    from engine.instrument import Instrument
+    from engine.view import EngineView, MarketView
 
 NAME, STATE, AMOUNT, SHARE = 18, 8, 9, 6
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.instant import instant_text
-from engine.view import EngineView, HistogramView, MarketView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
-from tui.panels.glyphs import Glyphs
 from tui.panels.lines import Line, block, keys_of, no_data
+
+if TYPE_CHECKING:
+    from engine.detail_view import HistogramView
+    from engine.view import EngineView, MarketView
+    from tui.panels.glyphs import Glyphs
 
 #: The present 5 minutes against the same time of other days, then the nodes nearest to the price.
 LINES: tuple[Line, ...] = (

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.view import EngineView, MarketView, PositionView, ShockView
 from tui.panels import format as fmt
 from tui.panels.base import Role, RowPanel, Runs
-from tui.panels.glyphs import Glyphs
 from tui.panels.lines import LABEL, Line, block, bps_text, keys_of, no_data
 
 if TYPE_CHECKING:
+    from engine.detail_view import PositionView, ShockView
     from engine.position import Position
+    from engine.view import EngineView, MarketView
+    from tui.panels.glyphs import Glyphs
 
 FORECAST, SKILL = "vol_forecast(7d)", "vol_skill(7d)"
 LINES: tuple[Line, ...] = (

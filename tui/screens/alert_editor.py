@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -19,12 +19,14 @@ from textual.events import DescendantBlur, Key
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.view import RulePreview, Spread
-from tui.alert_book import AlertBook
 from tui.monitor import AlertFields, Monitor
 from tui.panels import glyphs
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.alert_view import RulePreview, Spread
+    from tui.alert_book import AlertBook
 
 COMPARISONS: tuple[str, ...] = (">=", "<=", ">", "<", "crosses up", "crosses down", "crosses")
 _SHOWN = 60  # options offered at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -14,13 +14,16 @@ from textual.containers import VerticalScroll
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.view import AlertEvent, MarketView, RuleView
-from tui.alert_book import AlertBook
-from tui.monitor import Monitor
 from tui.panels import format as fmt
 from tui.panels.alerts import number, what_became
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent
+    from engine.view import MarketView, RuleView
+    from tui.alert_book import AlertBook
+    from tui.monitor import Monitor
 
 _REFRESH_S = 1.0
 #: How long `s` silences a rule, from one press to the next (s); then it is awake again.

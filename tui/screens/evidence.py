@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,11 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.view import AlertEvent, EvidenceView, LeafReading
 from tui.panels import format as fmt
 from tui.panels import glyphs
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.alert_view import AlertEvent, EvidenceView, LeafReading
 
 _BEFORE_NS = 5_000_000_000
 

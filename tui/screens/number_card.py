@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -14,11 +14,13 @@ from textual.events import Key
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.view import Explanation
 from tui.screens.dialog import Dialog
 from tui.screens.market_search import matching
 from tui.screens.provenance import card, number_text
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.detail_view import Explanation
 
 _REFRESH_S = 1.0
 _NONE = "no number of this name: type a metric such as cvd or ti(30s), `?` lists them"

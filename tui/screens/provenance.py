@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,10 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.view import Explanation
 from tui.panels.format import age, clock, percent, size
 from tui.screens.dialog import Dialog
 from tui.untrusted import escape_text
+
+if TYPE_CHECKING:
+    from engine.detail_view import Explanation
 
 _NO_NUMBERS = "This panel shows the tape as it came; there is no number in it that was computed over a window."
 

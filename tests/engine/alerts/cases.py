@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.alert_view import AlertEvent
 from engine.alerts.condition import ConditionError, Plain, edges
 from engine.alerts.instants import Instants
 from engine.alerts.language import parse_condition
@@ -15,7 +16,6 @@ from engine.alerts.machine import RuleMachine
 from engine.alerts.quantity import Magnitude, Reading
 from engine.alerts.rule import Rule, compile_rule
 from engine.state_codec import decode, encode
-from engine.view import AlertEvent
 from tests.engine.alerts import reference as plain
 from tests.engine.alerts.reference import Meaning, Part, Tape, Told
 

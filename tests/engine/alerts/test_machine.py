@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.alert_view import AlertEvent
 from engine.alerts.instants import Instants
 from engine.alerts.machine import RuleMachine
 from engine.alerts.rule import STALE_AFTER, Rule, compile_rule
-from engine.view import AlertEvent
 from tests.engine.alerts.reference import STALE
 
 SECOND = 1_000_000_000

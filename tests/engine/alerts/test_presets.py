@@ -47,8 +47,8 @@ def test_the_configuration_knows_them_all() -> None:
 def test_a_new_user_is_called_on_the_simulated_market() -> None:
     """Within two minutes of simulated time, with the rules of the default configuration."""
     from connectors.simulator.feed import SimulatedArchive
+    from engine.alert_view import AlertEvent
     from engine.alerts.watch import Watch
-    from engine.view import AlertEvent
 
     told: list[AlertEvent] = []
     markets: dict[str, Market] = {}

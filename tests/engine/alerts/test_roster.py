@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from engine.alert_view import AlertEvent, EvidenceView
 from engine.alerts.evidence import AROUND, MOST
 from engine.alerts.roster import Roster
 from engine.alerts.rule import Rule, compile_rule
@@ -16,7 +17,6 @@ from engine.checkpoint import Store
 from engine.keeping import Keeper
 from engine.market import Market
 from engine.tape import Channel, Flag, Trust
-from engine.view import AlertEvent, EvidenceView
 from tests.engine.tapes import INSTRUMENT, START, message_cuts, random_messages, to_rows
 from tui.config.loading import load
 from tui.config.rules import configured_rules, quiet_gate

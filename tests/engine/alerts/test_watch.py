@@ -10,12 +10,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from engine.alert_view import AlertEvent
 from engine.alerts.rule import Rule, compile_rule
 from engine.alerts.watch import EVERY, Watch
 from engine.market import Market
 from engine.metrics.names import parse_metric
 from engine.tape import Channel, Reason, Trust
-from engine.view import AlertEvent
 from tests.engine.alerts.cases import short
 from tests.engine.alerts.reference import Meaning, Tape, compared, constant, series, told
 from tests.engine.tapes import INSTRUMENT, START, Message, message_cuts, push, random_messages, to_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.view import AlertEvent
+from engine.alert_view import AlertEvent
 from tests.tui.views import alert, make_view
 from tui.delivery.notification import Notification, of_alert
 

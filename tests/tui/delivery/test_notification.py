@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.view import LeafReading
+from engine.alert_view import LeafReading
 from tests.tui.delivery.notes import event, note
 from tui.delivery.notification import Origin, of_alert, of_failure, of_recovery, of_test, of_trouble
 from tui.delivery.outbox import Outbox

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from engine.detail_view import Explanation
 from engine.duration import parse_duration
 from engine.metrics.names import parse_metric
-from engine.view import Explanation, ViewRequest
+from engine.view import ViewRequest
 from tests.tui.panels.harness import check_texts, lines, painted
 from tests.tui.views import FakeMarket, make_overview, make_view
 from tui.panels import format as fmt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.view import ChannelView, MemberView
+from engine.detail_view import MemberView
+from engine.view import ChannelView
 from tests.tui.panels.harness import lines
 from tests.tui.views import live, make_overview, make_view
 from tui.panels.members import Members

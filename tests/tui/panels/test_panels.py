@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from engine.detail_view import MemberView
 from engine.lateness import LatencyView
-from engine.view import ChannelView, EngineView, MarketView, MemberView, PlayView, RuleView, TradeView, ViewRequest
+from engine.view import ChannelView, EngineView, MarketView, PlayView, RuleView, TradeView, ViewRequest
 from tests.tui.panels.harness import PanelApp, check_runs, check_texts, painted
 from tests.tui.views import BTC, ETH, ETH_COIN, NS, SHIB, FakeMarket, alert, empty_view, make_overview
 from tui.panels import glyphs
