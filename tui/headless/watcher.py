@@ -159,7 +159,7 @@ class Watcher:
         if self._desk.terminal is not None:
             self._desk.terminal.restore()
         why = signal.Signals(self._signal).name if self._signal is not None else "the sources have ended"
-        self._log.write("info", "stop", f"{why}; {self._desk.told} alerts were told", told=self._desk.told)
+        self._log.write("info", "stop", f"{why}; {self._desk.told} messages were told", told=self._desk.told)
         await asyncio.to_thread(self._log.close)
         return 130 if self._signal == signal.SIGINT else code
 

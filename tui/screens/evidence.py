@@ -31,7 +31,10 @@ def reading_text(reading: LeafReading) -> str:
     level = _number(reading.level) if reading.upper is None else f"[{_number(reading.level)}, {_number(reading.upper)}]"
     truth = {True: "true", False: "false", None: "unknown"}[reading.truth]
     unit = f" {reading.unit}" if reading.unit else ""
-    return f"{reading.what}  {_number(reading.value)} {reading.comparison} {level}{unit}, {truth}"
+    value = _number(reading.value)
+    if reading.what.startswith("abs(") and reading.value is not None and reading.value < 0:
+        value = f"{_number(-reading.value)} (from {value})"  # the sign says which side it was
+    return f"{reading.what}  {value} {reading.comparison} {level}{unit}, {truth}"
 
 
 def news_text(event: AlertEvent) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -79,4 +78,4 @@ async def test_without_a_start_there_is_no_past() -> None:
 
 
 def test_asking_for_nothing_gives_nothing() -> None:
-    assert all(len(column) == 0 for column in astuple(bars_before(profile_of("BTC/USDT"), 1, START, MINUTE, 0))[1:])
+    assert all(len(column) == 0 for column in bars_before(profile_of("BTC/USDT"), 1, START, MINUTE, 0).columns())
