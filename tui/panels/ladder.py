@@ -170,7 +170,8 @@ class Ladder(RowPanel):
         """Grouping, and the mode when it is not the usual one."""
         step = fmt.price(view.instrument.price(self.group), view.instrument.price_digits)
         mode = "" if self.mode == "auto" else f" {self.mode}"
-        return (("dim", f"{step} a row{mode}"),)
+        out = f", {fmt.foreign(view.book.reason)}" if view.members and view.book.reason else ""
+        return (("dim", f"{step} a row{mode}{out}"),)
 
     def rows(self, view: MarketView, overview: EngineView, width: int, height: int) -> Sequence[Hashable]:
         """Names of the columns where there is room, then prices."""

@@ -166,8 +166,11 @@ def spread_text(view: MarketView) -> str:
         return "one side of the book is empty"
     digits = view.instrument.price_digits
     mid = view.instrument.price(bid + ask) / 2
-    spread = fmt.price(view.instrument.price(ask - bid), digits)
-    return f"spread {spread}  {fmt.size((ask - bid) / (ask + bid) * 2e4).strip()} bps  mid {fmt.price(mid, digits + 1)}"
+    spread = fmt.price(view.instrument.price(abs(ask - bid)), digits)
+    # Only the books of several venues can overlap: one that crosses itself is never shown.
+    name = "spread" if bid < ask else "venues overlap by"
+    bps = fmt.size(abs(ask - bid) / (ask + bid) * 2e4).strip()
+    return f"{name} {spread}  {bps} bps  mid {fmt.price(mid, digits + 1)}"
 
 
 def paint_price(key: PriceRow, columns: Columns, instrument: Instrument, glyphs: Glyphs) -> Runs:

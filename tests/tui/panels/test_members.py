@@ -8,6 +8,8 @@ from engine.detail_view import MemberView
 from engine.view import ChannelView
 from tests.tui.panels.harness import lines
 from tests.tui.views import live, make_overview, make_view
+from tui.panels.ladder import Ladder
+from tui.panels.ladder_rows import spread_text
 from tui.panels.members import Members
 
 
@@ -53,6 +55,18 @@ def test_a_member_in_another_currency_says_why_it_has_no_price() -> None:
     assert [text for text in texts if "no price" in text] == [
         " four:ETH/USDC: not in USDT, no price".ljust(100),
     ]
+
+
+def test_the_merged_ladder_says_who_is_left_out_and_how_far_venues_overlap() -> None:
+    ladder = Ladder()
+    view = replace(VIEW, book=ChannelView("LIVE", "without three", 0, 0, None))
+    assert "a row, without three" in lines(ladder, view, make_overview(), 60, 20)[0]
+    bid, ask = view.ladder.best_bid, view.ladder.best_ask
+    assert bid is not None
+    assert ask is not None
+    crossed = replace(view, ladder=replace(view.ladder, best_bid=ask + 2, best_ask=ask))
+    assert "venues overlap by 0.02" in spread_text(crossed)
+    assert spread_text(view).startswith("spread ")
 
 
 def test_in_a_narrow_panel_prices_have_a_row_of_their_own() -> None:
