@@ -202,7 +202,7 @@ def test_the_monitor_calls_and_gives_the_title_back(tmp_path: Path) -> None:
         screen.find(b"\a\x1b]777;notify;flowtape SIMULATED sim:")
         screen.find(b"!) flowtape\a")
         screen.type(b"m")
-        screen.sees("muted")
+        screen.sees("bell off")
         screen.type(b"q")
         assert screen.ended() == 0
         assert screen.restored == []
