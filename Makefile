@@ -54,9 +54,11 @@ $(BIN)/python:
 	exit 1
 
 $(VENV)/.ready: $(INPUTS) | $(BIN)/python
+	@echo "Installing into $(VENV), once; this takes a minute or two."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.ready-dev: $(INPUTS) | $(BIN)/python
+	@echo "Installing into $(VENV), once; this takes a minute or two."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.ready $@
